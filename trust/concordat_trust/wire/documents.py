@@ -1,0 +1,86 @@
+"""The trusted documents: the only GraphQL texts that peers execute for each other.
+
+A peer names a document by its id (SHA-256 of the text, hex) and sends variables; no query text travels. The texts are
+literal, because their ids are what two organizations agree on: a changed letter is a new document. `SEARCH` and `ASSETS`
+are answered by a node (`node.graphql`), `ASK` by a coordinator, whose results are the same `Result` objects.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from concordat_trust.encoding import sha256_hex
+
+_RESULT: Final = """\
+fragment EvaluationFields on Evaluation { metric value unit dataset dataset_id split interval_low interval_high }
+fragment ConditionsFields on Conditions { permission disease modifiers { code parameters { name value } } }
+fragment CardFields on Card {
+  id kind organization level title summary keywords description task framework modality license origin created
+  evaluations { ...EvaluationFields }
+  conditions { ...ConditionsFields }
+  masked_fields
+  missing { code who_can_grant }
+  obligations { code text }
+  agreement_ids valid_until
+}
+fragment AssetFields on Asset {
+  id kind organization level title summary keywords description task framework modality license origin created
+  evaluations { ...EvaluationFields }
+  conditions { ...ConditionsFields }
+  masked_fields
+  missing { code who_can_grant }
+  obligations { code text }
+  agreement_ids valid_until
+  version cohort_size contact sensitivity
+  trained_on { id title }
+  agreements { id title digest valid_until }
+}
+fragment ResultFields on Result { salt card { ...CardFields } asset { ...AssetFields } sealed }
+"""
+
+SEARCH: Final = (
+    """\
+query Search($question: String!, $part: String!) {
+  search(question: $question, part: $part) { attestation results { ...ResultFields } }
+}
+"""
+    + _RESULT
+)
+
+ASSETS: Final = (
+    """\
+query Assets($question: String!, $part: String!) {
+  assets(question: $question, part: $part) { attestation results { ...ResultFields } }
+}
+"""
+    + _RESULT
+)
+
+ASK: Final = (
+    """\
+query Ask($question: String!, $parts: String!, $deadlineMs: Int!) {
+  ask(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
+    delivery
+    answers { organization status code attestation results { ...ResultFields } }
+    merged
+  }
+}
+"""
+    + _RESULT
+)
+
+NODE_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"search": SEARCH, "assets": ASSETS})
+"""What a node answers: operation of the question → text."""
+
+COORDINATOR_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"ask": ASK})
+
+DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({**NODE_DOCUMENTS, **COORDINATOR_DOCUMENTS})
+
+
+def document_id(text: str) -> str:
+    """Return the id under which peers name this text: SHA-256 of its UTF-8 bytes, hex."""
+    return sha256_hex(text.encode())
+
+
+DOCUMENT_IDS: Final[Mapping[str, str]] = MappingProxyType({name: document_id(text) for name, text in DOCUMENTS.items()})
+"""Name → documentId."""
