@@ -1,0 +1,277 @@
+"""The question: what is asked, for which purpose, in the one form that every party hashes.
+
+Rules of this file:
+
+* A question is schema-independent canonical JSON. The home node signs its hash into a query token; nobody after that
+  may rewrite it, so a node accepts only bytes that are already canonical.
+* What differs from node to node (a cursor, ids) stands in that node's *part*, hashed separately into the same token.
+* Unknown fields are refused. An unknown filter, sort or facet field is `field_unsupported`; a predicate is never
+  dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
+from concordat_trust.encoding import sha256_b64u
+from concordat_trust.errors import RequesterError
+from concordat_trust.filters import FieldUnsupported, Filter, parse_filter
+from concordat_trust.filters import to_json as filter_to_json
+from concordat_trust.ids import AssetId
+from concordat_trust.shape import Shape
+from concordat_trust.vocabulary import FACET_FIELDS, PURPOSES
+
+QUESTION_VERSION = 1
+PART_VERSION = 1
+QUESTION_BYTES_MAX = 16_384
+PART_BYTES_MAX = 16_384
+PAGE_SIZE_MAX = 50
+CANDIDATES_MIN = 20
+IDS_MAX = 50
+TEXT_MAX = 500
+
+Operation = Literal["search", "assets"]
+Projection = Literal["card", "asset"]
+SortBy = Literal["relevance", "metric", "created"]
+SortOrder = Literal["asc", "desc"]
+
+_NETWORK = re.compile(r"[a-z][a-z0-9-]{2,63}")
+_METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_REVISION = re.compile(r"[0-9a-f]{64}")
+
+
+class QuestionNotCanonical(RequesterError):
+    code = "question_not_canonical"
+    sentence = "The bytes of the question or part are not its canonical form."
+    hint = "Send the canonical JSON (RFC 8785) exactly as it was signed."
+
+
+class QuestionMalformed(RequesterError):
+    code = "question_malformed"
+    sentence = "The question is not valid: {field} {problem}."
+    hint = "Correct the question; the documentation lists its fields."
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the answer is for. `code` is closed; `disease` is a term id such as MONDO:0007254."""
+
+    code: str
+    disease: str | None = None
+    commercial: bool = False
+    method: str | None = None
+    project: str | None = None
+
+    def to_json(self) -> JsonObject:
+        return {
+            "code": self.code,
+            "commercial": self.commercial,
+            "disease": self.disease,
+            "method": self.method,
+            "project": self.project,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """`relevance` has neither metric nor order; `metric` names one; None keys come last either way."""
+
+    by: SortBy = "relevance"
+    metric: str | None = None
+    order: SortOrder = "desc"
+
+    def to_json(self) -> JsonObject:
+        if self.by == "relevance":
+            return {"by": "relevance"}
+        named: JsonObject = {"metric": self.metric} if self.by == "metric" else {}
+        return {"by": self.by, **named, "order": self.order}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to a network. Made by the home node, parsed again by everybody else."""
+
+    network: str
+    operation: Operation
+    purpose: Purpose
+    stats_revision: str
+    text: str = ""
+    filter: Filter | None = None
+    sort: Sort = Sort()
+    facets: tuple[str, ...] = ()
+    projection: Projection = "card"
+    page_size: int = 20
+
+    def to_json(self) -> JsonObject:
+        return {
+            "facets": list(self.facets),
+            "filter": None if self.filter is None else filter_to_json(self.filter),
+            "network": self.network,
+            "operation": self.operation,
+            "page_size": self.page_size,
+            "projection": self.projection,
+            "purpose": self.purpose.to_json(),
+            "question_version": QUESTION_VERSION,
+            "sort": self.sort.to_json(),
+            "stats_revision": self.stats_revision,
+            "text": self.text,
+        }
+
+    def canonical(self) -> bytes:
+        return canonical_bytes(self.to_json())
+
+    def hash(self) -> str:
+        """Return base64url(SHA-256(canonical form)), the `qh` of tokens and attestations."""
+        return sha256_b64u(self.canonical())
+
+
+def candidate_count(question: Question) -> int:
+    """Return how many of its first visible matches a node discloses (DESIGN section 1)."""
+    return max(CANDIDATES_MIN, question.page_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one node gets beside the question: its ids (and, later, its cursor)."""
+
+    ids: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        return {"cursor": None, "ids": list(self.ids), "part_version": PART_VERSION}
+
+    def canonical(self) -> bytes:
+        return canonical_bytes(self.to_json())
+
+    def hash(self) -> str:
+        return sha256_b64u(self.canonical())
+
+
+def parse_question(data: bytes) -> Question:
+    """Return the question that these bytes are the canonical form of.
+
+    Raises: QuestionNotCanonical, QuestionMalformed, FieldUnsupported, FilterTooLarge, and the JSON refusals.
+    """
+    question = question_from_json(parse_object(data, bytes_max=QUESTION_BYTES_MAX))
+    if question.canonical() != data:
+        raise QuestionNotCanonical
+    return question
+
+
+def question_from_json(obj: JsonObject) -> Question:
+    """Return the question of a parsed object, canonical or not. Raises: as `parse_question` without the byte check."""
+    shape = Shape(obj, "question")
+    if shape.integer("question_version") != QUESTION_VERSION:
+        raise FieldUnsupported(field="question_version")
+    question = Question(
+        network=_matching(shape, "network", _NETWORK),
+        operation=_operation(shape),
+        purpose=parse_purpose(shape.value("purpose")),
+        stats_revision=_matching(shape, "stats_revision", _REVISION),
+        text=shape.text("text", length_max=TEXT_MAX),
+        filter=_filter(shape.value("filter")),
+        sort=_sort(shape.value("sort")),
+        facets=_facets(shape),
+        projection=_projection(shape),
+        page_size=shape.integer("page_size", minimum=1, maximum=PAGE_SIZE_MAX),
+    )
+    shape.finish()
+    _refuse_contradictions(question)
+    return question
+
+
+def parse_part(data: bytes) -> Part:
+    """Return the part of these canonical bytes. Raises: QuestionNotCanonical, AssetIdInvalid, DocumentMalformed."""
+    shape = Shape(parse_object(data, bytes_max=PART_BYTES_MAX), "part")
+    if shape.integer("part_version") != PART_VERSION:
+        raise FieldUnsupported(field="part_version")
+    if shape.value("cursor") is not None:
+        raise FieldUnsupported(field="cursor")
+    ids = shape.texts("ids", count_max=IDS_MAX, length_max=120)
+    shape.finish()
+    part = Part(tuple(str(AssetId.parse(item)) for item in ids))
+    if len(set(part.ids)) != len(part.ids):
+        raise QuestionMalformed(field="ids", problem="names an asset twice")
+    if part.canonical() != data:
+        raise QuestionNotCanonical
+    return part
+
+
+def parse_purpose(value: Json) -> Purpose:
+    """Return a purpose. Raises: DocumentMalformed; QuestionMalformed for DS without its disease."""
+    shape = Shape(value, "purpose")
+    purpose = Purpose(
+        code=shape.one_of("code", PURPOSES),
+        disease=shape.optional_text("disease", length_max=60),
+        commercial=shape.boolean("commercial"),
+        method=shape.optional_text("method", length_max=60),
+        project=shape.optional_text("project", length_max=120),
+    )
+    shape.finish()
+    if purpose.code == "DS" and not purpose.disease:
+        raise QuestionMalformed(field="purpose.disease", problem="is missing: disease research names its disease")
+    return purpose
+
+
+def _operation(shape: Shape) -> Operation:
+    value = shape.text("operation", length_max=40)
+    if value == "search":
+        return "search"
+    if value == "assets":
+        return "assets"
+    raise FieldUnsupported(field=value)
+
+
+def _projection(shape: Shape) -> Projection:
+    value = shape.text("projection", length_max=40)
+    if value == "card":
+        return "card"
+    if value == "asset":
+        return "asset"
+    raise FieldUnsupported(field=value)
+
+
+def _filter(value: Json) -> Filter | None:
+    return None if value is None else parse_filter(value)
+
+
+def _sort(value: Json) -> Sort:
+    shape = Shape(value, "sort")
+    by = shape.text("by", length_max=40)
+    if by == "relevance":
+        shape.finish()
+        return Sort()
+    if by not in ("metric", "created"):
+        raise FieldUnsupported(field=by)
+    metric = _matching(shape, "metric", _METRIC) if by == "metric" else None
+    order: SortOrder = "asc" if shape.one_of("order", ("asc", "desc")) == "asc" else "desc"
+    shape.finish()
+    return Sort("metric" if by == "metric" else "created", metric, order)
+
+
+def _facets(shape: Shape) -> tuple[str, ...]:
+    facets = shape.texts("facets", count_max=len(FACET_FIELDS), length_max=40)
+    for facet in facets:
+        if facet not in FACET_FIELDS:
+            raise FieldUnsupported(field=facet)
+    if len(set(facets)) != len(facets):
+        raise QuestionMalformed(field="facets", problem="names a facet twice")
+    return facets
+
+
+def _matching(shape: Shape, name: str, pattern: re.Pattern[str]) -> str:
+    value = shape.text(name, length_max=120)
+    if not pattern.fullmatch(value):
+        raise shape.refuse(name, "does not have the required form")
+    return value
+
+
+def _refuse_contradictions(question: Question) -> None:
+    wanted: Projection = "card" if question.operation == "search" else "asset"
+    if question.projection != wanted:
+        raise QuestionMalformed(field="projection", problem=f"of {question.operation} must be {wanted}")
+    searching = question.text or question.filter is not None or question.facets or question.sort != Sort()
+    if question.operation == "assets" and searching:
+        raise QuestionMalformed(field="operation", problem="assets takes ids and nothing to search for")
