@@ -1,8 +1,8 @@
 """The trusted documents: the only GraphQL texts that peers execute for each other.
 
 A peer names a document by its id (SHA-256 of the text, hex) and sends variables; no query text travels. The texts are
-literal, because their ids are what two organizations agree on: a changed letter is a new document. `SEARCH` and `ASSETS`
-are answered by a node (`node.graphql`), `ASK` by a coordinator, whose results are the same `Result` objects.
+literal, because their ids are what two organizations agree on: a changed letter is a new document. `SEARCH` and
+`ASSETS` are answered by a node (`node.graphql`), `ASK` by a coordinator, whose results are the same `Result` objects.
 """
 
 from collections.abc import Mapping
