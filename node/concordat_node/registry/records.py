@@ -1,0 +1,196 @@
+"""What a node holds, as frozen values: assets, their policy attributes, agreements and approvals.
+
+Rules of this file:
+
+* `PolicyAttributes` is the tuple a policy decides on. Equal tuples are one *policy class*; its id is a hash of the
+  canonical form, so that two nodes, or one node before and after a restart, give a class the same id.
+* Lists inside it have one order (`in_order` makes it), or one class would have several ids.
+* Nothing here names a person except agreements and approvals, which never enter a class (DESIGN section 5).
+* Times are Unix seconds, days are "YYYY-MM-DD", numbers that are not integers are decimal strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes
+from concordat_trust.encoding import sha256_hex
+from concordat_trust.ids import AssetId, AssetKind, OrgId, tie_key
+
+AssetStatus = Literal["draft", "active", "withdrawn"]
+ASSET_STATUSES: tuple[AssetStatus, ...] = get_args(AssetStatus)
+Discoverable = Literal["none", "summary"]
+DISCOVERABLE: tuple[Discoverable, ...] = get_args(Discoverable)
+GrantStatus = Literal["active", "revoked"]
+GRANT_STATUSES: tuple[GrantStatus, ...] = get_args(GrantStatus)
+
+NO_EMBARGO = "0001-01-01"
+CLASS_ID_LENGTH = 32
+
+Subject = tuple[OrgId, str | None]
+"""An organization, or one person of it by its pseudonym; None means everybody the organization vouches for."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Modifier:
+    """A DUO modifier with its (name, value) parameters, such as ("country", "DE")."""
+
+    code: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> JsonObject:
+        return {"code": self.code, "parameters": [{"name": name, "value": value} for name, value in self.parameters]}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyAttributes:
+    """Everything a policy may decide on, with every list `in_order`."""
+
+    kind: AssetKind
+    sensitivity: int
+    permission: str
+    disease: str | None
+    modifiers: tuple[Modifier, ...]
+    agreements: tuple[str, ...]
+    approval_required: bool
+    discoverable: Discoverable
+    summary_metrics: bool
+    relay_may_read: bool
+    embargo_until: str
+    status: AssetStatus
+
+    def in_order(self) -> PolicyAttributes:
+        """Return the same attributes with every list in its one order and without repetitions."""
+        modifiers = {Modifier(m.code, tuple(sorted(set(m.parameters)))) for m in self.modifiers}
+        return replace(self, modifiers=tuple(sorted(modifiers)), agreements=tuple(sorted(set(self.agreements))))
+
+    def to_json(self) -> JsonObject:
+        """Return the form that OPA reads and that the class id hashes."""
+        return {
+            "agreements": list(self.agreements),
+            "approval_required": self.approval_required,
+            "discoverable": self.discoverable,
+            "disease": self.disease,
+            "embargo_until": self.embargo_until,
+            "kind": self.kind,
+            "modifiers": [modifier.to_json() for modifier in self.modifiers],
+            "permission": self.permission,
+            "relay_may_read": self.relay_may_read,
+            "sensitivity": self.sensitivity,
+            "status": self.status,
+            "summary_metrics": self.summary_metrics,
+        }
+
+    @property
+    def class_id(self) -> str:
+        """The first 32 hex characters of SHA-256 over the canonical form."""
+        return sha256_hex(canonical_bytes(self.in_order().to_json()))[:CLASS_ID_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """One measured value. `value` and the interval are decimal strings; ratio metrics are fractions ("0.94")."""
+
+    metric: str
+    value: str
+    split: str
+    unit: str | None = None
+    dataset: str = ""
+    dataset_id: AssetId | None = None
+    interval_low: str | None = None
+    interval_high: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRecord:
+    """A model or data set as the registry holds it: whole, before any mask. Only the gate may let it out."""
+
+    id: AssetId
+    title: str
+    class_id: str
+    created: str
+    summary: str = ""
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+    task: str = ""
+    framework: str = ""
+    modality: str = ""
+    license: str = ""
+    origin: str = ""
+    version: str = ""
+    cohort_size: int | None = None
+    contact: str = ""
+    evaluations: tuple[EvaluationRecord, ...] = ()
+    trained_on: tuple[AssetId, ...] = ()
+
+    @property
+    def kind(self) -> AssetKind:
+        return self.id.kind
+
+    @property
+    def tie(self) -> str:
+        return tie_key(str(self.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A data use agreement: who may use what it covers, for which purposes, and how long (seconds, end exclusive)."""
+
+    id: str
+    title: str
+    parties: tuple[OrgId, ...]
+    members: tuple[Subject, ...]
+    purposes: tuple[str, ...]
+    valid_from: int
+    valid_until: int
+    status: GrantStatus
+    document_digest: str
+    contact: str = ""
+
+    def to_json(self) -> JsonObject:
+        return {
+            "contact": self.contact,
+            "document_digest": self.document_digest,
+            "id": self.id,
+            "members": _subjects(self.members),
+            "parties": [str(party) for party in self.parties],
+            "purposes": list(self.purposes),
+            "status": self.status,
+            "title": self.title,
+            "valid_from": self.valid_from,
+            "valid_until": self.valid_until,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An ethics board's approval: whose work it covers, for which purposes, and how long (seconds, end exclusive)."""
+
+    id: str
+    board: str
+    protocol: str
+    holders: tuple[Subject, ...]
+    purposes: tuple[str, ...]
+    approved_at: int
+    expires_at: int
+    status: GrantStatus
+    document_digest: str
+
+    def to_json(self) -> JsonObject:
+        return {
+            "approved_at": self.approved_at,
+            "board": self.board,
+            "document_digest": self.document_digest,
+            "expires_at": self.expires_at,
+            "holders": _subjects(self.holders),
+            "id": self.id,
+            "protocol": self.protocol,
+            "purposes": list(self.purposes),
+            "status": self.status,
+        }
+
+
+def _subjects(subjects: Iterable[Subject]) -> list[Json]:
+    return [{"organization": str(organization), "pseudonym": pseudonym} for organization, pseudonym in subjects]
