@@ -52,7 +52,10 @@ def _rego() -> tuple[bool, str]:
 
 def gates() -> list[tuple[str, Callable[[], tuple[bool, str]]]]:
     """Return the gates, the longest first."""
-    tool = lambda name: str(BIN / name)  # noqa: E731
+
+    def tool(name: str) -> str:
+        return str(BIN / name)
+
     return [
         _command("types (mypy --strict)", tool("mypy"), *TYPED),
         ("policies (opa fmt, check --strict, test)", _rego),

@@ -19,7 +19,7 @@ _PRIVATE = re.compile(r"(?<![\w.])/(?:home|Users|root)/[a-z]")
 
 
 def _tracked() -> list[Path]:
-    listed = subprocess.run(  # noqa: S603 - a literal command
+    listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607
         cwd=ROOT,
         capture_output=True,

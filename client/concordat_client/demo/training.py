@@ -1,0 +1,114 @@
+"""Small models, really trained when the demonstration starts, and what was measured of them.
+
+The data sets are those that scikit-learn carries, with their true origin stated, and one *simulated* multi-site trial:
+each organization draws its own arm from a known formula and trains on it. Nothing here is patient data. Every number in
+the catalogue was measured here, and says on which split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import numpy as np
+from sklearn import datasets
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+Array = np.ndarray[Any, Any]
+Algorithm = Literal["logistic", "forest", "svc", "ridge"]
+TEST_SHARE = 0.3
+ARM_PARTICIPANTS = {"alma-university": 620, "north-hospital": 840, "vitalis": 560}
+_Z95 = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One evaluation: decimal strings with four places; an interval only on the test split (Wilson, 95 %)."""
+
+    metric: str
+    value: str
+    split: Literal["train", "test"]
+    interval_low: str | None = None
+    interval_high: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training one model gave."""
+
+    evaluations: tuple[Measured, ...]
+    rows: int
+
+
+def simulated_arm(organization: str) -> tuple[Array, Array]:
+    """Return (covariates, response) of one arm of the simulated trial; the same for every run.
+
+    Response follows a logistic rule over five covariates with little noise, so that a simple model reaches about 95 %.
+    """
+    rows = ARM_PARTICIPANTS[organization]
+    generator = np.random.default_rng(sum(organization.encode()))
+    covariates = generator.normal(size=(rows, 8))
+    weights = np.array([2.4, -1.9, 1.6, 1.2, -1.1, 0.0, 0.0, 0.0])
+    noise = generator.logistic(scale=0.18, size=rows)
+    return covariates, (covariates @ weights + noise > 0).astype(int)
+
+
+_SOURCES: dict[str, Callable[[], tuple[Array, Array]]] = {
+    "breast-cancer": lambda: datasets.load_breast_cancer(return_X_y=True),
+    "wine": lambda: datasets.load_wine(return_X_y=True),
+    "digits": lambda: datasets.load_digits(return_X_y=True),
+    "diabetes": lambda: datasets.load_diabetes(return_X_y=True),
+}
+
+
+def load(source: str) -> tuple[Array, Array]:
+    """Return (features, target) of a carried data set, or of `arm:ORGANIZATION`."""
+    if source.startswith("arm:"):
+        return simulated_arm(source.removeprefix("arm:"))
+    return _SOURCES[source]()
+
+
+def _estimator(algorithm: Algorithm) -> Any:
+    match algorithm:
+        case "logistic":
+            return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, random_state=0))
+        case "forest":
+            return RandomForestClassifier(n_estimators=80, random_state=0)
+        case "svc":
+            return make_pipeline(StandardScaler(), SVC(random_state=0))
+        case "ridge":
+            return make_pipeline(StandardScaler(), Ridge(alpha=1.0))
+
+
+def train(source: str, algorithm: Algorithm) -> Trained:
+    """Fit one model and measure it on the held-out rows."""
+    features, target = load(source)
+    stratify = None if algorithm == "ridge" else target
+    fit_x, test_x, fit_y, test_y = train_test_split(
+        features, target, test_size=TEST_SHARE, random_state=0, stratify=stratify
+    )
+    model = _estimator(algorithm).fit(fit_x, fit_y)
+    if algorithm == "ridge":
+        return Trained((Measured("r2", _decimal(model.score(test_x, test_y)), "test"),), len(target))
+    right = int((model.predict(test_x) == test_y).sum())
+    fitted = int((model.predict(fit_x) == fit_y).sum())
+    fitted_share = Measured("accuracy", _decimal(fitted / len(fit_y)), "train")
+    return Trained((_accuracy(right, len(test_y)), fitted_share), len(target))
+
+
+def _accuracy(right: int, rows: int) -> Measured:
+    share, square = right / rows, _Z95**2
+    centre = (share + square / (2 * rows)) / (1 + square / rows)
+    half = _Z95 / (1 + square / rows) * np.sqrt(share * (1 - share) / rows + square / (4 * rows**2))
+    return Measured("accuracy", _decimal(share), "test", _decimal(centre - half), _decimal(centre + half))
+
+
+def _decimal(value: float) -> str:
+    return str(Decimal(repr(float(value))).quantize(Decimal("0.0001")))
