@@ -1,0 +1,96 @@
+# METADATA
+# title: Data-use agreements
+# description: |
+#   Whether an agreement of the node's owner covers the requester, for this purpose, now. Membership is the owner's own
+#   record; the home organization's word does not count.
+# schemas:
+#   - input: schema.input
+package concordat.agreement
+
+# METADATA
+# title: The class can be used under an agreement, or needs none
+# description: |
+#   One usable agreement of the class is enough. A controlled or restricted class without any agreement is usable by
+#   nobody: an empty set of agreements denies.
+# scope: document
+default met(_) := false
+
+met(r) if _none_needed(r)
+
+met(r) if count(chosen(r)) == 1
+
+# METADATA
+# title: The agreement used
+# description: |
+#   A list of the one agreement that is relied on: of the usable ones, the one that is valid longest, so that no further
+#   agreement shortens `valid_until`. Empty when none is usable or none is needed.
+chosen(r) := [longest |
+	longest := max([[input.agreements[id].valid_until, id] | some id in r.agreements; _states[id] == "usable"])[1]
+]
+
+# METADATA
+# title: Why no agreement is usable
+# description: The code of what comes closest; `agreement_missing` when no agreement of the class names the requester.
+missing_code(r) := concat("_", ["agreement", _closest(r)])
+
+_closest(r) := states[0] if {
+	states := [state |
+		some state in ["expired", "not_yet_valid", "purpose", "revoked"]
+		state in {_states[id] | some id in r.agreements}
+	]
+} else := "missing"
+
+_none_needed(r) if {
+	r.agreements == []
+	r.sensitivity in {0, 1}
+}
+
+# The state of each agreement for this requester and purpose, worked out once for all classes.
+_states[id] := _state(agreement) if some id, agreement in input.agreements
+
+_state(agreement) := "usable" if {
+	_covers(agreement)
+	agreement.status == "active"
+	input.purpose.code in agreement.purposes
+	_number(agreement.valid_from)
+	_number(agreement.valid_until)
+	_number(input.now)
+	agreement.valid_from <= input.now
+	input.now < agreement.valid_until
+} else := "missing" if {
+	not _covers(agreement)
+} else := "revoked" if {
+	agreement.status != "active"
+} else := "purpose" if {
+	not input.purpose.code in agreement.purposes
+} else := "not_yet_valid" if {
+	_number(agreement.valid_from)
+	input.now < agreement.valid_from
+} else := "expired" if {
+	_number(agreement.valid_until)
+	agreement.valid_until <= input.now
+} else := "missing"
+
+# An agreement that names members is for them only; otherwise it is for everybody of its parties.
+_covers(agreement) if {
+	agreement.members == []
+	input.requester.organization in agreement.parties
+}
+
+_covers(agreement) if {
+	some member in agreement.members
+	member.organization == input.requester.organization
+	_named(member.pseudonym)
+}
+
+_named(pseudonym) if pseudonym == null
+
+_named(pseudonym) if {
+	is_string(pseudonym)
+	pseudonym == input.requester.pseudonym
+}
+
+_number(value) if {
+	is_number(value)
+	value >= 0
+}

@@ -1,0 +1,90 @@
+# METADATA
+# title: Ethics approvals
+# description: Whether the requester holds an approval that the owner has on record, for this purpose, now.
+# schemas:
+#   - input: schema.input
+package concordat.approval
+
+import data.concordat.duo
+
+# METADATA
+# title: The class needs an ethics approval
+# description: By its own attribute or by DUO:0000021; needed unless both say otherwise.
+# scope: document
+default needed(_) := true
+
+needed(r) := false if {
+	r.approval_required == false
+	not duo.approval_required(r)
+}
+
+# METADATA
+# title: The class needs no approval, or the requester holds one
+# scope: document
+default met(_) := false
+
+met(r) if not needed(r)
+
+met(_) if count(chosen) == 1
+
+# METADATA
+# title: The approval used
+# description: A list of the one approval that is relied on, the one that expires last; empty when none is usable.
+chosen := [longest |
+	longest := max([[input.approvals[id].expires_at, id] | some id, "usable" in _states])[1]
+]
+
+# METADATA
+# title: Why no approval is usable
+# description: The code of what comes closest; `approval_missing` when none names the requester.
+missing_code := concat("_", ["approval", _closest])
+
+_closest := states[0] if {
+	states := [state |
+		some state in ["expired", "not_yet_valid", "purpose", "revoked"]
+		state in {found | some found in _states}
+	]
+} else := "missing"
+
+_states[id] := _state(approval) if some id, approval in input.approvals
+
+_state(approval) := "usable" if {
+	_held(approval)
+	approval.status == "active"
+	input.purpose.code in approval.purposes
+	_number(approval.approved_at)
+	_number(approval.expires_at)
+	_number(input.now)
+	approval.approved_at <= input.now
+	input.now < approval.expires_at # the second of expiry is already too late
+} else := "missing" if {
+	not _held(approval)
+} else := "revoked" if {
+	approval.status != "active"
+} else := "purpose" if {
+	not input.purpose.code in approval.purposes
+} else := "not_yet_valid" if {
+	_number(approval.approved_at)
+	input.now < approval.approved_at
+} else := "expired" if {
+	_number(approval.expires_at)
+	approval.expires_at <= input.now
+} else := "missing"
+
+_held(approval) if {
+	some holder in approval.holders
+	holder.organization == input.requester.organization
+	_named(holder.pseudonym)
+}
+
+_named(pseudonym) if pseudonym == null
+
+_named(pseudonym) if {
+	is_string(pseudonym)
+	pseudonym == input.requester.pseudonym
+}
+
+_number(value) if {
+	is_number(value)
+	value >= 0
+}

@@ -1,0 +1,16 @@
+package concordat.disclosure
+
+_hide := {"op": "hide"}
+
+_summary_hides := {"description", "cohort_size", "contact", "trained_on"}
+
+# METADATA
+# title: The fields hidden at SUMMARY
+# description: |
+#   DESIGN section 5, "Disclosure ladder". Evaluations are hidden too unless the owner publishes the metrics of what can
+#   be discovered. At FULL nothing is hidden by the baseline.
+masks_at_summary(r) := {field: _hide | some field in (_summary_hides | _metrics(r))}
+
+_metrics(r) := set() if {
+	r.summary_metrics == true
+} else := {"evaluations"}
