@@ -1,0 +1,1 @@
+"""The coordinator's doors: the only room that knows Strawberry and FastAPI."""
