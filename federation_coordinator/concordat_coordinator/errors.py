@@ -112,3 +112,15 @@ class CoordinatorNotReady(PeerFailure):
     code = "coordinator_not_ready"
     sentence = "The coordinator has no trust bundle that is valid now."
     hint = "Ask again in a moment; its operator must look at the trust mirrors."
+
+
+class NodeRefused(PeerFailure):
+    code = "node_refused"
+    sentence = "The node refused the request: {node_code}."
+    hint = "The node's code says why; it refused before it decided anything about records."
+
+
+class NotAskedInTime(PeerFailure):
+    code = "not_asked_in_time"
+    sentence = "The deadline passed before this organization's turn came."
+    hint = "Ask with a longer deadline; the coordinator asks a bounded number of organizations at a time."

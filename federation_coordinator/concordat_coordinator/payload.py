@@ -1,0 +1,146 @@
+"""A node's HTTP answer, read as if the node were hostile.
+
+Rules of this file:
+
+* Pure: status, headers and body in, a `NodePayload` out or one error whose code says what was wrong. The size was
+  bounded while the body arrived; what is checked here is everything else.
+* In this order: HTTP status → media type → nothing at all → JSON with one reading (no NaN, no float, no second key) →
+  GraphQL shape → number of results → each result is one open record or one sealed one → shape of the record.
+* A refusal is a well-formed GraphQL error with a code; anything less is not a refusal but an invalid answer.
+* Nothing is repaired, and nothing of the body is quoted in an error.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from concordat_trust.canonical import Json, JsonMalformed, JsonObject, parse_object
+from concordat_trust.encoding import unb64u
+from concordat_trust.errors import PeerFailure, RefusedDocument
+from concordat_trust.question import Question, candidate_count
+from concordat_trust.records import validate_record
+from concordat_trust.shape import Shape
+from concordat_trust.wire.transport import PeerOverloaded, PeerUnreachable, WireResponse
+
+from concordat_coordinator.errors import (
+    NodeAnswerContentType,
+    NodeAnswerEmpty,
+    NodeAnswerErrors,
+    NodeAnswerHttpStatus,
+    NodeAnswerTooManyResults,
+    NodeRefused,
+    NodeResultAmbiguous,
+)
+
+MEDIA_TYPES = frozenset({"application/graphql-response+json", "application/json"})
+ATTESTATION_CHARS_MAX = 65_536
+SEALED_CHARS_MAX = 65_536
+SALT_BYTES = 16
+
+_OK = 200
+_OVERLOADED = frozenset({429, 503})
+_GATEWAY = frozenset({502, 504})
+_CODE = re.compile(r"[a-z][a-z0-9_]{2,63}")
+_RESULT_FIELDS = ("salt", "card", "asset", "sealed")
+# One linear pass over the strings of a text. The parser finds strings with a search that starts again at every quote of
+# an unterminated one, so such a body is refused before it gets there.
+_TERMINATED = re.compile(rb'(?:[^"\\]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class NodePayload:
+    """What a node sent, well-formed and not yet believed; `results` are the wire objects exactly as they came."""
+
+    attestation: str
+    results: tuple[JsonObject, ...]
+
+
+def read_payload(response: WireResponse, *, question: Question, endpoint: str) -> NodePayload:
+    """Return the payload of a node's answer.
+
+    Raises: NodeRefused, PeerOverloaded, PeerUnreachable (a gateway's status), NodeAnswer*, NodeResultAmbiguous, the
+    JSON refusals, DocumentMalformed, EncodingInvalid, RecordMalformed, AssetIdInvalid.
+    """
+    if response.status != _OK:
+        raise _refusal(response, endpoint)
+    _check_media_type(response)
+    if not response.body.strip():
+        raise NodeAnswerEmpty
+    document = _parse(response.body)
+    if document.get("errors"):
+        raise NodeAnswerErrors
+    data = Shape(document.get("data"), "answer.data").value(question.operation)
+    if data is None:
+        raise NodeAnswerEmpty
+    answer = Shape(data, "answer")
+    attestation = answer.text("attestation", length_min=1, length_max=ATTESTATION_CHARS_MAX)
+    results = answer.value("results")
+    answer.finish()
+    return NodePayload(attestation, _results(results, question))
+
+
+def _results(value: Json, question: Question) -> tuple[JsonObject, ...]:
+    if not isinstance(value, list):
+        raise Shape({}, "answer").refuse("results", "is not a list")
+    if len(value) > candidate_count(question):
+        raise NodeAnswerTooManyResults(count=len(value), count_max=candidate_count(question))
+    return tuple(_result(item, question) for item in value)
+
+
+def _result(value: Json, question: Question) -> JsonObject:
+    shape = Shape(value, "answer.results")
+    salt, sealed = shape.optional_text("salt"), shape.optional_text("sealed", length_max=SEALED_CHARS_MAX)
+    record, other = ("card", "asset") if question.projection == "card" else ("asset", "card")
+    opened = _optional_object(shape, record)
+    if _optional_object(shape, other) is not None:
+        raise NodeResultAmbiguous
+    shape.finish()
+    if opened is not None and salt is not None and sealed is None:
+        if len(unb64u(salt)) != SALT_BYTES:
+            raise shape.refuse("salt", "has not 16 bytes")
+        validate_record(opened, question.projection)
+    elif sealed is None or salt is not None or opened is not None:
+        raise NodeResultAmbiguous
+    return {"salt": salt, "card": None, "asset": None, "sealed": sealed, record: opened}
+
+
+def _optional_object(shape: Shape, name: str) -> JsonObject | None:
+    return shape.raw_object(name) if shape.has(name) and shape.value(name) is not None else None
+
+
+def _check_media_type(response: WireResponse) -> None:
+    media_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES:
+        # Nothing at all has no type either, and is named for what it is.
+        raise NodeAnswerContentType if response.body.strip() else NodeAnswerEmpty
+
+
+def _refusal(response: WireResponse, endpoint: str) -> PeerFailure:
+    code = _refusal_code(response)
+    if code is not None and not code.endswith("overloaded"):
+        return NodeRefused(node_code=code)
+    if response.status in _OVERLOADED:
+        return PeerOverloaded(endpoint=endpoint)
+    if response.status in _GATEWAY:
+        return PeerUnreachable(endpoint=endpoint, sent=True)
+    return NodeAnswerHttpStatus(http_status=response.status)
+
+
+def _refusal_code(response: WireResponse) -> str | None:
+    """Return the code of a well-formed refusal. None is no refusal: the status alone decides then."""
+    try:
+        _check_media_type(response)
+        errors = _parse(response.body).get("errors")
+    except (PeerFailure, RefusedDocument):
+        return None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    extensions = first.get("extensions") if isinstance(first, dict) else None
+    code = extensions.get("code") if isinstance(extensions, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+
+
+def _parse(body: bytes) -> JsonObject:
+    if _TERMINATED.fullmatch(body) is None:
+        raise JsonMalformed
+    return parse_object(body, bytes_max=len(body))
