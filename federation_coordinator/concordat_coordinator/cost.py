@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from concordat_trust.ids import OrgId
 from concordat_trust.question import PAGE_SIZE_MAX, PART_BYTES_MAX, QUESTION_BYTES_MAX, Question, candidate_count
 
 from concordat_coordinator.errors import AskTooLarge, DeadlineOutOfRange
@@ -45,7 +46,7 @@ def check_texts(question: bytes, parts: bytes, limits: Limits) -> None:
     _at_most("parts", len(parts), limits.parts_bytes_max)
 
 
-def check_cost(question: Question, parts: Mapping[str, bytes], audience_count: int, limits: Limits) -> None:
+def check_cost(question: Question, parts: Mapping[OrgId, bytes], audience_count: int, limits: Limits) -> None:
     """Refuse a question that costs more than a relay gives to one. Raises: AskTooLarge."""
     _at_most("audience", audience_count, limits.organizations_max)
     _at_most("parts", len(parts), limits.organizations_max)
