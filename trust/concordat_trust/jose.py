@@ -26,6 +26,7 @@ from concordat_trust.directory import KeyUnknown, MemberUnknown
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrganizationIdInvalid
+from concordat_trust.patterns import DIGEST, FRESH_ID
 from concordat_trust.token_errors import (
     TokenAlgorithm,
     TokenAudience,
@@ -53,8 +54,6 @@ AUDIENCE_TEXT_MAX = 256
 Resolve = Callable[[str, str], Ed25519PublicKey]
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
-_TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{22,86}")
 _HEADER = {"alg", "typ", "kid"}
 _JWS = PyJWS(algorithms=[ALGORITHM])
 
@@ -113,12 +112,20 @@ def verify(
     return claims
 
 
+def unverified_claims(token: str, *, bytes_max: int = TOKEN_BYTES_MAX) -> JsonObject:
+    """Return what a well-formed token claims, NOT VERIFIED: nothing may be decided by it.
+
+    Raises: TokenMalformed and its subclasses.
+    """
+    return _read(token, bytes_max).claims
+
+
 def claimed_issue_time(token: str, *, bytes_max: int = TOKEN_BYTES_MAX) -> int:
     """Return the `iat` that a token claims, NOT VERIFIED: good only for choosing the bundle to verify it against.
 
     Raises: TokenMalformed and its subclasses.
     """
-    claims = _read(token, bytes_max).claims
+    claims = unverified_claims(token, bytes_max=bytes_max)
     if "iat" not in claims:
         raise TokenClaimMissing(claim="iat")
     return _time(claims, "iat")
@@ -170,7 +177,7 @@ def _header(header: JsonObject) -> tuple[str, str]:
     if header["alg"] != ALGORITHM:
         raise TokenAlgorithm
     typ, key_id = header["typ"], header["kid"]
-    if not isinstance(typ, str) or not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
+    if not isinstance(typ, str) or not isinstance(key_id, str) or not DIGEST.fullmatch(key_id):
         raise TokenHeaderInvalid
     return typ, key_id
 
@@ -195,7 +202,7 @@ def _check_form(claims: JsonObject, lifetime_max_s: int | None) -> None:
     audience_of(claims)
     _time(claims, "iat")
     token_id = claims.get("jti")
-    if "jti" in claims and not (isinstance(token_id, str) and _TOKEN_ID.fullmatch(token_id)):
+    if "jti" in claims and not (isinstance(token_id, str) and FRESH_ID.fullmatch(token_id)):
         raise TokenClaimInvalid(claim="jti")
     if lifetime_max_s is None and "exp" in claims:
         raise TokenClaimInvalid(claim="exp")

@@ -6,6 +6,8 @@ code is a subclass of the one that travels, so that a log can say more than the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from concordat_trust.errors import RefusedDocument
 
 
@@ -95,3 +97,45 @@ class TokenLifetime(TokenRefused):
     code = "token_lifetime"
     sentence = "A token is valid for {lifetime_s} s; more than 0 and at most {lifetime_max_s} are allowed."
     hint = "Issue tokens for a shorter time."
+
+
+class TokenNetwork(TokenRefused):
+    code = "token_network"
+    sentence = "A token is for another network."
+    hint = "Ask with a token of this network; the network id stands in its trust bundle."
+
+
+class TokenPresenter(TokenRefused):
+    code = "token_presenter"
+    sentence = "A token was presented by another key than the one it is bound to."
+    hint = "Only the party named in cnf may present a token."
+
+
+class TokenQuestionMismatch(TokenRefused):
+    code = "token_question_mismatch"
+    sentence = "The question is not the one that the token was issued for."
+    hint = "Send the question byte for byte as it was signed at home."
+
+
+class TokenPartMismatch(TokenRefused):
+    code = "token_part_mismatch"
+    sentence = "The part is not the one that the token was issued for."
+    hint = "Send each organization its own part, byte for byte as it was signed at home."
+
+
+class TokenClaimNotAllowed(TokenRefused):
+    code = "token_claim_not_allowed"
+    sentence = "The issuer may not claim this {claim} for its people."
+    hint = "The keyholders decide what an organization may assert; claim less, or ask them."
+
+
+def translated(error: TokenRefused, table: Mapping[type[TokenRefused], type[RefusedDocument]]) -> RefusedDocument:
+    """Return the leaf that another kind of document has for `error`; the nearest class of `table` decides.
+
+    `table` has an entry for TokenRefused. The leaf gets the finer code as its field `problem`.
+    """
+    for cls in type(error).__mro__:
+        leaf = table.get(cls)
+        if leaf is not None:
+            return leaf(problem=error.code)
+    raise RuntimeError("the table has no entry for TokenRefused")
