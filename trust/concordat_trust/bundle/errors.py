@@ -1,0 +1,162 @@
+"""What can be wrong with a trust bundle, its members' statements, or a look-up in it.
+
+`bundle_*` refuses a whole bundle: the mirror, the online signer or the keyholders must act, and a node goes on with
+its last good copy until that expires. `statement_*` closes one member only: its own valid signature puts the blame on
+it, and one lazy organization must not stop a network.
+"""
+
+from __future__ import annotations
+
+from concordat_trust.errors import OperatorError, RefusedDocument
+
+
+class BundleBootstrapMismatch(RefusedDocument):
+    code = "bundle_bootstrap_mismatch"
+    sentence = "The first root of the bundle is not the one with the fingerprint {expected}."
+    hint = "Compare the fingerprint that a keyholder gave you over another channel; never take it from the mirror."
+
+
+class BundleRootChain(RefusedDocument):
+    code = "bundle_root_chain"
+    sentence = "Root version {version} does not follow from the one before: {problem}."
+    hint = "Fetch the bundle from another mirror; if it is the same there, ask a keyholder."
+
+
+class BundleThreshold(RefusedDocument):
+    code = "bundle_threshold"
+    sentence = "{role} is signed by {signed} of the {threshold} keys it needs."
+    hint = "The keyholders must sign again; until then the last good copy stays in force."
+
+
+class BundleTampered(RefusedDocument):
+    code = "bundle_tampered"
+    sentence = "{role} was changed after it was signed."
+    hint = "Fetch the bundle from another mirror and report this one."
+
+
+class BundleRollback(RefusedDocument):
+    code = "bundle_rollback"
+    sentence = "{role} has version {found}, and {expected} is due."
+    hint = "The mirror serves an older or a mixed state; fetch the bundle from another one."
+
+
+class BundleExpired(RefusedDocument):
+    code = "bundle_expired"
+    sentence = "{role} expired at {expires_at}; the time of verification is {at}."
+    hint = (
+        "Fetch a current bundle. If every mirror serves this one, the online signer or the keyholders must sign again."
+    )
+
+
+class BundleLifetimeCap(RefusedDocument):
+    code = "bundle_lifetime_cap"
+    sentence = (
+        "{role} is signed for {lifetime_s} s from the time of verification; at most {lifetime_max_s} s are accepted."
+    )
+    hint = "A long lifetime would let a stolen key freeze the network; its signer must sign for a shorter time."
+
+
+class BundleMissingMember(RefusedDocument):
+    code = "bundle_missing_member"
+    sentence = "The keyholders list {member}, but the bundle does not carry its part."
+    hint = "Fetch the bundle from another mirror: a mirror or the online key must not shorten the roster."
+
+
+class BundleMalformed(RefusedDocument):
+    code = "bundle_malformed"
+    sentence = "{document}: {problem}."
+    hint = "The bundle breaks a rule of the format; its signer must correct it."
+
+
+class BundleReinstateUnauthorised(RefusedDocument):
+    code = "bundle_reinstate_unauthorised"
+    sentence = "{member} is missing from the list of suspensions, but the quorum has not reinstated it."
+    hint = "The organization stays suspended; only the keyholders' quorum can reinstate it in network.json."
+
+
+class BundleUnavailable(OperatorError):
+    code = "bundle_unavailable"
+    sentence = "There is no verified trust bundle yet."
+    hint = "Check that a mirror is reachable and that the root fingerprint is the one of this network."
+
+
+class OnlineKeyUnlisted(OperatorError):
+    code = "online_key_unlisted"
+    sentence = "The root of this network does not name the given online key."
+    hint = "Use the key file that was made for the online signer, or let the keyholders sign a root that names it."
+
+
+class BundleFileUnreadable(OperatorError):
+    code = "bundle_file_unreadable"
+    sentence = "{path}: {problem}."
+    hint = "Name a bundle archive (ZIP) or the folder of a repository."
+
+
+class BundleDirectoryUnwritable(OperatorError):
+    code = "bundle_directory_unwritable"
+    sentence = "{path}: {problem}."
+    hint = "Make room on the disk and check the owner of the folder."
+
+
+class StatementRefused(RefusedDocument):
+    """A member's own fault: closes this member, never the bundle."""
+
+
+class StatementMalformed(StatementRefused):
+    code = "statement_malformed"
+    sentence = "The entity statement of {member} is malformed: {problem}."
+    hint = "The organization must publish a corrected statement."
+
+
+class StatementSignatureInvalid(StatementRefused):
+    code = "statement_signature_invalid"
+    sentence = "The entity statement of {member} is not signed by one of the keys that the keyholders listed for it."
+    hint = "The organization must sign its statement with its entity key."
+
+
+class StatementWrongSubject(StatementRefused):
+    code = "statement_wrong_subject"
+    sentence = "The entity statement of {member} is issued by or about somebody else."
+    hint = "Issuer and subject must both be the member's own id."
+
+
+class StatementWrongKind(StatementRefused):
+    code = "statement_wrong_kind"
+    sentence = "{member} is listed as {kind}, but its statement does not describe one."
+    hint = "Publish metadata for exactly the kind of member that the keyholders listed."
+
+
+class StatementExpired(StatementRefused):
+    code = "statement_expired"
+    sentence = "The statement of {member} expired at {expires_at}; the time of verification is {at}."
+    hint = "The organization must sign its statement and its role again."
+
+
+class StatementNotYetValid(StatementRefused):
+    code = "statement_not_yet_valid"
+    sentence = "The statement of {member} was issued at {issued_at}, after the time of verification {at}."
+    hint = "Check the clocks, or verify with the bundle of that time."
+
+
+class StatementLifetime(StatementRefused):
+    code = "statement_lifetime"
+    sentence = "The statement of {member} is valid for {lifetime_s} s; at most {lifetime_max_s} s are accepted."
+    hint = "The organization must sign for a shorter time."
+
+
+class StatementEndpointInvalid(StatementRefused):
+    code = "statement_endpoint_invalid"
+    sentence = "The endpoint of {member} is not https://HOST[:PORT] (or http on loopback)."
+    hint = "Publish scheme, host and port only, in lower case, without a path."
+
+
+class StatementEndpointShared(StatementRefused):
+    code = "statement_endpoint_shared"
+    sentence = "{member} claims the endpoint that {owner} already has."
+    hint = "Every member needs a host and port of its own; a request signature names them."
+
+
+class StatementKeyShared(StatementRefused):
+    code = "statement_key_shared"
+    sentence = "{member} lists a key that {owner} already uses."
+    hint = "Make a fresh key for every use; a key must name one member and one use."

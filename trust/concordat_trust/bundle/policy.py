@@ -1,0 +1,179 @@
+"""The documents that the keyholders sign: the network policy and the list of suspensions.
+
+`network.json` is signed by the quorum (targets role): who is a member, what each may assert, the smallest number that
+may be shown, and who was reinstated. `suspended.json` is signed by one keyholder (suspended role). Unknown fields are
+kept by whoever stores the bytes and ignored here, so that a later release can add some.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from concordat_trust.bundle.errors import BundleMalformed
+from concordat_trust.canonical import Json, canonical_bytes, parse_object
+from concordat_trust.errors import RefusedDocument
+from concordat_trust.ids import OrgId
+from concordat_trust.shape import Shape
+from concordat_trust.vocabulary import ORGANIZATION_TYPES, PURPOSES, Clearance
+
+MemberKind = Literal["organization", "coordinator"]
+MEMBER_KINDS: tuple[MemberKind, ...] = get_args(MemberKind)
+RESERVED_IDS = frozenset({"root", "targets", "snapshot", "timestamp", "suspended", "network", "statistics"})
+
+MEMBERS_MAX = 1_000
+NETWORK_BYTES_MAX = 1_000_000
+SUSPENDED_BYTES_MAX = 200_000
+MINIMUM_CELL_MIN, MINIMUM_CELL_MAX = 2, 1_000
+BUNDLE_AGE_MIN_S, BUNDLE_AGE_MAX_S = 60, 86_400
+CLAIM_VALUES_MAX = 50
+_NETWORK_ID = re.compile(r"[a-z][a-z0-9-]{2,63}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class MayAssert:
+    """The claims about its own people that a member's tokens may carry; empty means none."""
+
+    affiliations: frozenset[str]
+    roles: frozenset[str]
+    clearance_max: Clearance
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPolicy:
+    """What the quorum says of a member, whatever the member says of itself."""
+
+    id: OrgId
+    kind: MemberKind
+    country: str
+    organization_type: str
+    may_assert: MayAssert
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPolicy:
+    """The rules of one network; `members` in the order in which the keyholders admitted them."""
+
+    id: str
+    name: str
+    minimum_cell: int
+    purposes: tuple[str, ...]
+    bundle_age_max_s: int
+    members: tuple[MemberPolicy, ...]
+    reinstated: Mapping[OrgId, int]
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical `network.json`."""
+        return canonical_bytes(
+            {
+                "network_version": 1,
+                "id": self.id,
+                "name": self.name,
+                "minimum_cell": self.minimum_cell,
+                "purposes": list(self.purposes),
+                "bundle_age_max_s": self.bundle_age_max_s,
+                "members": [
+                    {
+                        "id": m.id,
+                        "kind": m.kind,
+                        "country": m.country,
+                        "organization_type": m.organization_type,
+                        "may_assert": {
+                            "affiliations": [*sorted(m.may_assert.affiliations)],
+                            "roles": [*sorted(m.may_assert.roles)],
+                            "clearance_max": int(m.may_assert.clearance_max),
+                        },
+                    }
+                    for m in self.members
+                ],
+                "reinstated": [
+                    {"organization": org, "suspended_version": version}
+                    for org, version in sorted(self.reinstated.items())
+                ],
+            }
+        )
+
+
+def parse_network(data: bytes) -> NetworkPolicy:
+    """Return the network policy. Raises: BundleMalformed."""
+    try:
+        return _network(Shape(parse_object(data, bytes_max=NETWORK_BYTES_MAX), "network.json"))
+    except RefusedDocument as error:
+        raise BundleMalformed(document="network.json", problem=error.message) from error
+
+
+def _network(shape: Shape) -> NetworkPolicy:
+    shape.integer("network_version", minimum=1, maximum=1)
+    network_id = shape.text("id")
+    if not _NETWORK_ID.fullmatch(network_id):
+        raise shape.refuse("id", "is not a network id")
+    purposes = shape.texts("purposes", count_max=len(PURPOSES))
+    if not purposes or len(set(purposes)) != len(purposes) or not set(purposes) <= set(PURPOSES):
+        raise shape.refuse("purposes", "is not a list of different purpose codes")
+    members = tuple(_member(m) for m in shape.objects("members", count_max=MEMBERS_MAX))
+    if len({m.id for m in members}) != len(members):
+        raise shape.refuse("members", "lists a member twice")
+    return NetworkPolicy(
+        id=network_id,
+        name=shape.text("name", length_min=1, length_max=200),
+        minimum_cell=shape.integer("minimum_cell", minimum=MINIMUM_CELL_MIN, maximum=MINIMUM_CELL_MAX),
+        purposes=purposes,
+        bundle_age_max_s=shape.integer("bundle_age_max_s", minimum=BUNDLE_AGE_MIN_S, maximum=BUNDLE_AGE_MAX_S),
+        members=members,
+        reinstated=_versions(shape, "reinstated"),
+    )
+
+
+def _member(shape: Shape) -> MemberPolicy:
+    member = OrgId.parse(shape.text("id"))
+    if member in RESERVED_IDS:
+        raise shape.refuse("id", "is a reserved name")
+    country = shape.text("country")
+    if not _COUNTRY.fullmatch(country):
+        raise shape.refuse("country", "is not a two-letter country code")
+    kind = shape.one_of("kind", MEMBER_KINDS)
+    claims = shape.object("may_assert")
+    return MemberPolicy(
+        id=member,
+        kind="coordinator" if kind == "coordinator" else "organization",
+        country=country,
+        organization_type=shape.one_of("organization_type", ORGANIZATION_TYPES),
+        may_assert=MayAssert(
+            affiliations=frozenset(claims.texts("affiliations", count_max=CLAIM_VALUES_MAX, length_max=100)),
+            roles=frozenset(claims.texts("roles", count_max=CLAIM_VALUES_MAX, length_max=100)),
+            clearance_max=Clearance(claims.integer("clearance_max", minimum=min(Clearance), maximum=max(Clearance))),
+        ),
+    )
+
+
+def suspended_bytes(suspended: Mapping[OrgId, int]) -> bytes:
+    """Return the canonical `suspended.json`: organization → version of the role that first listed it."""
+    entries: list[Json] = [{"organization": org, "suspended_version": v} for org, v in sorted(suspended.items())]
+    return canonical_bytes({"suspended_version": 1, "suspended": entries})
+
+
+def parse_suspended(data: bytes, *, role_version: int) -> Mapping[OrgId, int]:
+    """Return organization → version of the suspended role that listed it first.
+
+    An entry from a version that does not exist yet could never be lifted, and is refused. Raises: BundleMalformed.
+    """
+    try:
+        shape = Shape(parse_object(data, bytes_max=SUSPENDED_BYTES_MAX), "suspended.json")
+        shape.integer("suspended_version", minimum=1, maximum=1)
+        suspended = _versions(shape, "suspended")
+        if any(version > role_version for version in suspended.values()):
+            raise shape.refuse("suspended", "names a version of the role that does not exist yet")
+    except RefusedDocument as error:
+        raise BundleMalformed(document="suspended.json", problem=error.message) from error
+    return suspended
+
+
+def _versions(shape: Shape, name: str) -> Mapping[OrgId, int]:
+    entries = shape.objects(name, count_max=MEMBERS_MAX)
+    versions = {OrgId.parse(e.text("organization")): e.integer("suspended_version", minimum=1) for e in entries}
+    if len(versions) != len(entries):
+        raise shape.refuse(name, "lists an organization twice")
+    return versions

@@ -1,0 +1,167 @@
+"""`verify_bundle`: from files and a root fingerprint to a `TrustedBundle`, or one stable error code. Pure.
+
+Order: root chain → timestamp → snapshot → targets (metadata) → delegations → memory → network policy and statistics →
+suspensions → members. What the mirror, the online key or the keyholders got wrong refuses the bundle; what a member
+itself signed wrongly, or let expire, closes that member only and is listed in `unusable`.
+
+* BR-07 Suspension is sticky: one keyholder may suspend, only the quorum reinstates, by naming the suspension it lifts.
+* BR-08 Exactly one delegated role per member, named by its id, for `members/<id>/*`, terminating, delegating nothing;
+  no key serves two roles.
+* BR-09 The suspended role belongs to the keyholders, and one of them is enough.
+* BR-10 A request key and an endpoint belong to one member; the member admitted earlier keeps them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from concordat_trust.bundle.errors import (
+    BundleBootstrapMismatch,
+    BundleMalformed,
+    BundleReinstateUnauthorised,
+)
+from concordat_trust.bundle.files import BundleFiles
+from concordat_trust.bundle.members import read_members
+from concordat_trust.bundle.memory import BundleMemory
+from concordat_trust.bundle.metadata import (
+    LIFETIME_MAX_S,
+    TopLevel,
+    public_keys,
+    refuse_outside_lifetime,
+    verify_delegated,
+    verify_target,
+    verify_top_level,
+)
+from concordat_trust.bundle.policy import NetworkPolicy, parse_network, parse_suspended
+from concordat_trust.bundle.trusted import VERIFIED, BundleView, TrustedBundle
+from concordat_trust.errors import RefusedDocument
+from concordat_trust.ids import OrgId
+from concordat_trust.text import TermStatistics
+
+SUSPENDED: Final = "suspended"
+NETWORK_PATH: Final = "network.json"
+STATISTICS_PATH: Final = "statistics.json"
+SUSPENDED_PATH: Final = "suspended.json"
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def verify_bundle(
+    files: Mapping[str, bytes], *, root_sha256: str, at: int, memory: BundleMemory | None = None
+) -> TrustedBundle:
+    """Return the network as it stands at `at`, trusting nothing but the fingerprint of the first root.
+
+    `memory` is that of the last verified bundle: with it, versions never go back and suspensions stick.
+
+    Raises: BundleBootstrapMismatch, BundleRootChain, BundleThreshold, BundleTampered, BundleRollback, BundleExpired,
+    BundleLifetimeCap, BundleMissingMember, BundleMalformed.
+    """
+    if not _SHA256_HEX.fullmatch(root_sha256) or (memory is not None and memory.root_sha256 != root_sha256):
+        raise BundleBootstrapMismatch(expected=root_sha256)
+    source = BundleFiles(files)
+    top = verify_top_level(source, root_sha256=root_sha256, at=at)
+    network = parse_network(_own_target(source, top, NETWORK_PATH))
+    _refuse_other_delegations(top, network)
+    statistics = _statistics(_own_target(source, top, STATISTICS_PATH))
+    listed, suspended_expires = _listed_suspensions(source, top, at)
+    suspended, findings = _standing_suspensions(listed, network, memory)
+    new_memory = _memory(top, root_sha256, suspended)
+    if memory is not None:
+        memory.refuse_rollback(new_memory)
+    members = read_members(source, top, network, suspended=suspended, at=at)
+    return TrustedBundle(
+        network=network,
+        view=BundleView(
+            root=top.root.version,
+            targets=top.targets.version,
+            snapshot=top.snapshot.version,
+            timestamp=top.timestamp.version,
+            snapshot_sha256=top.snapshot_sha256,
+        ),
+        root_sha256=root_sha256,
+        verified_at=at,
+        signed_at=top.signed_at,
+        expires_at=min(top.expires_at, suspended_expires),
+        organizations=members.usable("organization"),
+        coordinators=members.usable("coordinator"),
+        members=members.found,
+        request_owners=members.request_owners,
+        unusable=members.unusable,
+        findings=findings,
+        statistics=statistics,
+        memory=new_memory,
+        files=source.used,
+        seal=VERIFIED,
+    )
+
+
+def _own_target(source: BundleFiles, top: TopLevel, path: str) -> bytes:
+    listed = top.targets.targets.get(path)
+    if listed is None:
+        raise BundleMalformed(document="targets.json", problem=f"it does not list {path}")
+    return verify_target(source, path, listed)
+
+
+def _statistics(data: bytes) -> TermStatistics:
+    try:
+        return TermStatistics.parse(data)
+    except RefusedDocument as error:
+        raise BundleMalformed(document=STATISTICS_PATH, problem=error.message) from error
+
+
+def _refuse_other_delegations(top: TopLevel, network: NetworkPolicy) -> None:
+    delegations = top.targets.delegations
+    if delegations is None or delegations.roles is None:
+        raise BundleMalformed(document="targets.json", problem="it delegates to nobody")
+    keys = public_keys(delegations.keys, "targets.json")
+    if set(delegations.roles) != {SUSPENDED, *(m.id for m in network.members)}:
+        raise BundleMalformed(document="targets.json", problem="its roles are not the members of network.json")
+    for name, role in delegations.roles.items():
+        paths = [SUSPENDED_PATH] if name == SUSPENDED else [f"members/{name}/*"]
+        if role.paths != paths or not role.terminating or not set(role.keyids) <= set(keys):
+            raise BundleMalformed(
+                document="targets.json", problem=f"the role {name} has other paths or keys than its own"
+            )
+    own_keys = [key_id for name, role in delegations.roles.items() if name != SUSPENDED for key_id in role.keyids]
+    if len(set(own_keys)) != len(own_keys) or set(own_keys) & set(top.root.keys):
+        raise BundleMalformed(document="targets.json", problem="a key serves two roles")
+    suspended = delegations.roles[SUSPENDED]
+    if suspended.threshold != 1 or not set(suspended.keyids) <= set(top.root.roles["targets"].keyids):
+        raise BundleMalformed(document="targets.json", problem="the suspended role is not one keyholder's")
+
+
+def _listed_suspensions(source: BundleFiles, top: TopLevel, at: int) -> tuple[Mapping[OrgId, int], int]:
+    role = verify_delegated(source, top, SUSPENDED)
+    expires = refuse_outside_lifetime("suspended.json", role, at=at, lifetime_max_s=LIFETIME_MAX_S[SUSPENDED])
+    if set(role.targets) != {SUSPENDED_PATH} or role.delegations is not None:
+        raise BundleMalformed(document="suspended.json", problem="its role must list this one target and nothing else")
+    data = verify_target(source, SUSPENDED_PATH, role.targets[SUSPENDED_PATH])
+    return parse_suspended(data, role_version=role.version), expires
+
+
+def _standing_suspensions(
+    listed: Mapping[OrgId, int], network: NetworkPolicy, memory: BundleMemory | None
+) -> tuple[Mapping[OrgId, int], tuple[RefusedDocument, ...]]:
+    # BR-07: the union of what is listed and what is remembered, minus what the quorum lifted by its version.
+    remembered = {} if memory is None else memory.suspended
+    standing: dict[OrgId, int] = {}
+    for org in {*listed, *remembered}:
+        version = max(listed.get(org, 0), remembered.get(org, 0))
+        if version > network.reinstated.get(org, 0):
+            standing[org] = version
+    dropped = sorted(org for org in standing if standing[org] > listed.get(org, 0))
+    return standing, tuple(BundleReinstateUnauthorised(member=org) for org in dropped)
+
+
+def _memory(top: TopLevel, root_sha256: str, suspended: Mapping[OrgId, int]) -> BundleMemory:
+    roles = top.root.roles
+    return BundleMemory(
+        root_sha256=root_sha256,
+        root=top.root.version,
+        timestamp=top.timestamp.version,
+        snapshot=top.snapshot.version,
+        roles={name.removesuffix(".json"): meta.version for name, meta in top.snapshot.meta.items()},
+        online_keys=frozenset({*roles["timestamp"].keyids, *roles["snapshot"].keyids}),
+        suspended=suspended,
+    )
