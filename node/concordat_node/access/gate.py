@@ -1,0 +1,299 @@
+"""The gate: the only way from a registry record to something that can be serialized.
+
+Rules of this file:
+
+* `Released` and `DisclosedRecord` are made here and nowhere else. Everything that serializes takes them, never an
+  `AssetRecord`, so that a forgotten gate is a type error and, at run time, a refusal.
+* Order: classes are decided → the index searches the visible view → the page's records (and the data sets they name)
+  are decided again from their current attributes → masks → commitments → sealing.
+* The second decision may only take away. Then everything is asked again: first with fresh decisions (something expired
+  or was imported in between), then without the classes it withdrew, so that totals, facets and order never count what
+  was taken away. Every withdrawal is counted: with nothing changing meanwhile it is a bug of the policy.
+* What is said of totals, facets, agreements and `valid_until` comes from the visible view and the released records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, final
+
+from concordat_trust.attestation import SALT_BYTES, record_commitment
+from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.encoding import b64u
+from concordat_trust.ids import AssetId, OrgId, tie_key
+from concordat_trust.question import Question, candidate_count
+from concordat_trust.sealing import SealContext, seal_record
+from concordat_trust.text import TermStatistics, query_terms
+
+from concordat_node.access.decisions import ClassDecisions, Decided, Registry, RunBlocking
+from concordat_node.access.masks import Surroundings, masked_record
+from concordat_node.access.view import earliest, is_visible, narrows, visible_view
+from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, PolicyUnavailable
+from concordat_node.registry.records import AssetRecord, PolicyAttributes
+from concordat_node.search.index import ClassView, IndexQuery, SearchIndex
+
+ATTEMPTS = 3
+
+
+class _Witness:
+    """Shown to the constructors below; there is one, and it does not leave this module."""
+
+
+_WITNESS: Final = _Witness()
+
+
+@final
+class DisclosedRecord:
+    """A masked record that may leave; its fields are those of the canonical record."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, witness: _Witness, fields: JsonObject) -> None:
+        if witness is not _WITNESS:
+            raise RuntimeError("only the gate discloses a record")
+        self._fields = fields
+
+    @property
+    def fields(self) -> Mapping[str, Json]:
+        return self._fields
+
+
+@final
+class Released:
+    """One candidate as it leaves: (salt and card or asset), or sealed; with what the attestation says of it."""
+
+    __slots__ = ("asset", "card", "commitment", "record", "salt", "sealed", "sort_key", "tie")
+
+    def __init__(
+        self,
+        witness: _Witness,
+        *,
+        record: DisclosedRecord,
+        is_card: bool,
+        salt: str,
+        sealed: str | None,
+        sort_key: int | None,
+    ) -> None:
+        if witness is not _WITNESS:
+            raise RuntimeError("only the gate releases a record")
+        is_open = sealed is None
+        self.record = record
+        self.card = record if is_open and is_card else None
+        self.asset = record if is_open and not is_card else None
+        self.salt = salt if is_open else None
+        self.sealed = sealed
+        self.sort_key = sort_key
+        self.tie = tie_key(str(record.fields["id"]))
+        self.commitment = record_commitment(dict(record.fields), salt)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the gate, already verified and parsed; `seal_to` and `token_id` bind sealed records."""
+
+    question: Question
+    ids: tuple[AssetId, ...]
+    request: DecisionRequest
+    statistics: TermStatistics
+    token_id: str
+    question_hash: str
+    seal_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Everything the node says about the visible view. `agreements` are (id, document digest), sorted."""
+
+    items: tuple[Released, ...] = ()
+    total: int = 0
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    agreements: tuple[tuple[str, str], ...] = ()
+    valid_until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One registry record with its current attributes and the decision of its class."""
+
+    record: AssetRecord
+    attributes: PolicyAttributes
+    decision: Decision
+    sort_key: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the index found in the view: candidates in order, and the data sets they name."""
+
+    rows: tuple[_Row, ...]
+    named: tuple[_Row, ...]
+    total: int
+    facets: Mapping[str, Mapping[str, int]]
+    is_consistent: bool
+
+
+class Gate:
+    """Decides, finds, decides again, masks, commits and seals."""
+
+    def __init__(
+        self,
+        *,
+        organization: OrgId,
+        registry: Registry,
+        index: SearchIndex,
+        engine: PolicyEngine,
+        decisions: ClassDecisions,
+        run_blocking: RunBlocking,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._organization = organization
+        self._registry = registry
+        self._index = index
+        self._engine = engine
+        self._decisions = decisions
+        self._run_blocking = run_blocking
+        self._entropy = entropy
+        self.withdrawals = 0
+        """Records that a page decision took away; more than a few per import is a bug of the policy."""
+
+    async def release(self, asked: Asked) -> Release:
+        """Return what of this node's records may leave for `asked`.
+
+        Raises: PolicyUnavailable, also when the two decisions keep disagreeing; the registry's and index's failures.
+        """
+        removed: frozenset[str] = frozenset()
+        for attempt in range(ATTEMPTS):
+            decided = await self._decisions.of(asked.request, fresh=attempt > 0)
+            view = visible_view(decided.decisions, removed)
+            found = await self._run_blocking(partial(self._find, asked, decided, view))
+            withdrawn = await self._withdrawn(decided, found)
+            if found.is_consistent and not withdrawn:
+                return self._disclose(asked, decided, found)
+            self.withdrawals += len(withdrawn)
+            if attempt > 0:
+                removed |= withdrawn
+        raise PolicyUnavailable(cause="malformed")
+
+    def _find(self, asked: Asked, decided: Decided, view: Mapping[str, ClassView]) -> _Found:
+        if asked.question.operation == "assets":
+            return self._find_assets(asked, decided, view)
+        question = asked.question
+        query = IndexQuery(
+            terms=query_terms(question.text, asked.statistics),
+            filter=question.filter,
+            sort=question.sort,
+            facets=question.facets,
+            limit=candidate_count(question),
+        )
+        result = self._index.search(query, view, asked.statistics)
+        keys = {hit.id: hit.sort_key for hit in result.hits}
+        return self._read(decided, view, keys, result.total, result.facets)
+
+    def _find_assets(self, asked: Asked, decided: Decided, view: Mapping[str, ClassView]) -> _Found:
+        own = [asset_id for asset_id in asked.ids if asset_id.org == self._organization]
+        visible = self._index.visible_assets(own, view)
+        # Without text every relevance is 0, and the order is that of the tie keys.
+        keys = dict.fromkeys(sorted(visible, key=lambda item: (tie_key(str(item)), str(item))), 0)
+        return self._read(decided, view, keys, len(keys), {})
+
+    def _read(
+        self,
+        decided: Decided,
+        view: Mapping[str, ClassView],
+        keys: Mapping[AssetId, int | None],
+        total: int,
+        facets: Mapping[str, Mapping[str, int]],
+    ) -> _Found:
+        rows = self._rows(decided, view, tuple(keys), keys)
+        named_ids = {item for row in rows for item in _named_by(row)}
+        visible_ids = self._index.visible_assets(sorted(named_ids), view)
+        named = self._rows(decided, view, visible_ids, {})
+        is_consistent = len(rows) == len(keys) and len(named) == len(visible_ids)
+        return _Found(rows, named, total, facets, is_consistent)
+
+    def _rows(
+        self,
+        decided: Decided,
+        view: Mapping[str, ClassView],
+        ids: Sequence[AssetId],
+        keys: Mapping[AssetId, int | None],
+    ) -> tuple[_Row, ...]:
+        if not ids:
+            return ()
+        records = self._registry.assets(ids)
+        current = self._registry.class_attributes(ids)
+        return tuple(
+            _Row(records[item], current[item], decided.decisions[records[item].class_id], keys.get(item))
+            for item in ids
+            if item in records and item in current and records[item].class_id in view
+        )
+
+    async def _withdrawn(self, decided: Decided, found: _Found) -> frozenset[str]:
+        rows = (*found.rows, *found.named)
+        if not rows:
+            return frozenset()
+        again = await self._engine.decide_page(decided.request, [row.attributes for row in rows])
+        if len(again) != len(rows):
+            raise PolicyUnavailable(cause="malformed")
+        return frozenset(
+            row.record.class_id
+            for row, page in zip(rows, again, strict=True)
+            if not is_visible(page) or narrows(page, row.decision)
+        )
+
+    def _disclose(self, asked: Asked, decided: Decided, found: _Found) -> Release:
+        around = Surroundings(
+            datasets={
+                row.record.id: None if "title" in row.decision.hidden else row.record.title for row in found.named
+            },
+            agreements=decided.facts.agreements,
+        )
+        closed = frozenset(row.record.id for row in found.named if not row.decision.relay_may_read)
+        items = tuple(
+            self._item(asked, row, around, position, relay_may_read=_relay_may_read(row, closed))
+            for position, row in enumerate(found.rows)
+        )
+        cited = sorted({item for row in found.rows for item in row.decision.agreement_ids})
+        if not all(item in decided.facts.agreements for item in cited):
+            raise PolicyUnavailable(cause="malformed")
+        return Release(
+            items=items,
+            total=found.total,
+            facets=found.facets,
+            agreements=tuple((item, decided.facts.agreements[item].document_digest) for item in cited),
+            valid_until=earliest(row.decision.valid_until for row in (*found.rows, *found.named)),
+        )
+
+    def _item(self, asked: Asked, row: _Row, around: Surroundings, position: int, *, relay_may_read: bool) -> Released:
+        fields = masked_record(
+            row.record, row.attributes, row.decision, projection=asked.question.projection, around=around
+        )
+        record = DisclosedRecord(_WITNESS, fields)
+        salt = b64u(self._entropy(SALT_BYTES))
+        return Released(
+            _WITNESS,
+            record=record,
+            is_card=asked.question.projection == "card",
+            salt=salt,
+            sealed=None if relay_may_read else self._seal(asked, fields, salt, position),
+            sort_key=row.sort_key,
+        )
+
+    def _seal(self, asked: Asked, fields: JsonObject, salt: str, position: int) -> str:
+        context = SealContext(self._organization, asked.token_id, asked.question_hash, position)
+        return seal_record(fields, salt=salt, to=asked.seal_to, context=context)
+
+
+def _named_by(row: _Row) -> frozenset[AssetId]:
+    """Return the data sets a record names in fields that are not hidden: a hidden link must not be followed."""
+    record, hidden = row.record, row.decision.hidden
+    trained_on = () if "trained_on" in hidden else record.trained_on
+    evaluations = () if "evaluations" in hidden else record.evaluations
+    return frozenset(trained_on) | {item.dataset_id for item in evaluations if item.dataset_id is not None}
+
+
+def _relay_may_read(row: _Row, closed: frozenset[AssetId]) -> bool:
+    """Whether a relay may read the record: its owner lets it, and so does the owner of every data set it names."""
+    return row.decision.relay_may_read and not _named_by(row) & closed

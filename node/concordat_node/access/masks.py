@@ -1,0 +1,136 @@
+"""A registry record and its decision, as the card or asset that may leave.
+
+Rules of this file:
+
+* Pure, and the only place where fields of an `AssetRecord` become fields of an answer. It masks, it does not decide.
+* Every field of the projection is present. A hidden one is null and named in `masked_fields`, whose content depends on
+  the decision and the projection alone, never on whether the record has a value there.
+* A data set is named (`dataset_id`, `trained_on`) only when it is itself visible to this requester, with the title its
+  own decision leaves; agreements are named only when the decision cites them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.ids import AssetId
+from concordat_trust.question import Projection
+from concordat_trust.records import CARD_FIELDS, fields_of
+
+from concordat_node.policy.engine import Decision
+from concordat_node.registry.records import Agreement, AssetRecord, EvaluationRecord, PolicyAttributes
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of the neighbourhood may be named: visible data sets with their disclosed title, agreements by id."""
+
+    datasets: Mapping[AssetId, str | None]
+    agreements: Mapping[str, Agreement]
+
+
+def masked_record(
+    record: AssetRecord,
+    attributes: PolicyAttributes,
+    decision: Decision,
+    *,
+    projection: Projection,
+    around: Surroundings,
+) -> JsonObject:
+    """Return the canonical record object of the projection, hidden fields null."""
+    hidden = decision.hidden
+    full = _card(record, attributes, decision, around)
+    if projection == "asset":
+        full |= _asset_only(record, attributes, decision, around)
+    fields = fields_of(projection)
+    masked = {field: None if field in hidden else full[field] for field in fields}
+    masked["masked_fields"] = list[Json](sorted(hidden & set(fields)))
+    return masked
+
+
+def disclosed_fields(masked: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the maskable fields that left with content, for the log entry."""
+    return tuple(sorted(field for field, value in masked.items() if value is not None and field not in _BOOKKEEPING))
+
+
+_BOOKKEEPING = frozenset(CARD_FIELDS[:4]) | {"masked_fields", "missing", "obligations", "agreement_ids", "valid_until"}
+
+
+def _card(record: AssetRecord, attributes: PolicyAttributes, decision: Decision, around: Surroundings) -> JsonObject:
+    return {
+        "id": str(record.id),
+        "kind": record.kind,
+        "organization": str(record.id.org),
+        "level": decision.level.name,
+        "title": record.title,
+        "summary": record.summary,
+        "keywords": list[Json](record.keywords),
+        "description": record.description,
+        "task": record.task,
+        "framework": record.framework,
+        "modality": record.modality,
+        "license": record.license,
+        "origin": record.origin,
+        "created": record.created,
+        "evaluations": [_evaluation(item, around) for item in record.evaluations],
+        "conditions": _conditions(attributes),
+        "masked_fields": [],
+        "missing": [{"code": item.code, "who_can_grant": item.who_can_grant} for item in decision.missing],
+        "obligations": [{"code": item.code, "text": item.text} for item in decision.obligations],
+        "agreement_ids": list[Json](sorted(decision.agreement_ids)),
+        "valid_until": decision.valid_until,
+    }
+
+
+def _asset_only(
+    record: AssetRecord, attributes: PolicyAttributes, decision: Decision, around: Surroundings
+) -> JsonObject:
+    cited = [around.agreements[item] for item in sorted(decision.agreement_ids) if item in around.agreements]
+    return {
+        "version": record.version,
+        "cohort_size": record.cohort_size,
+        "contact": record.contact,
+        "sensitivity": attributes.sensitivity,
+        "trained_on": [
+            {"id": str(item), "title": around.datasets[item]} for item in record.trained_on if item in around.datasets
+        ],
+        "agreements": [
+            {
+                "id": item.id,
+                "title": item.title,
+                "digest": item.document_digest,
+                "valid_until": item.valid_until,
+            }
+            for item in cited
+        ],
+    }
+
+
+def _evaluation(item: EvaluationRecord, around: Surroundings) -> JsonObject:
+    dataset_id = item.dataset_id
+    return {
+        "metric": item.metric,
+        "value": item.value,
+        "unit": item.unit,
+        "dataset": item.dataset,
+        "dataset_id": str(dataset_id) if dataset_id is not None and dataset_id in around.datasets else None,
+        "split": item.split,
+        "interval_low": item.interval_low,
+        "interval_high": item.interval_high,
+    }
+
+
+def _conditions(attributes: PolicyAttributes) -> JsonObject:
+    return {
+        "permission": attributes.permission,
+        "disease": attributes.disease,
+        "modifiers": [
+            {
+                "code": modifier.code,
+                "parameters": [{"name": name, "value": value} for name, value in modifier.parameters],
+            }
+            for modifier in attributes.modifiers
+        ],
+    }

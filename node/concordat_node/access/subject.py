@@ -1,0 +1,39 @@
+"""The subject of a decision: verified, flattened claims only.
+
+Rules of this file:
+
+* Pure. Affiliation, role and clearance come from the token, whose verification already refused what its issuer may not
+  assert. Country and kind of organization come from the trust bundle, never from the token.
+* Nothing else of the token reaches a policy: no header, no presenter, no audience.
+"""
+
+from __future__ import annotations
+
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.query_token import VerifiedToken
+from concordat_trust.vocabulary import OrganizationType
+
+from concordat_node.policy.engine import Requester
+
+
+def requester_of(token: VerifiedToken, bundle: TrustedBundle) -> Requester:
+    """Return the subject a policy decides about. Raises: the bundle's refusals for an issuer that is not a member."""
+    member = bundle.member(token.issuer)
+    return Requester(
+        organization=token.issuer,
+        pseudonym=token.subject,
+        affiliation=token.claims.affiliation,
+        role=token.claims.role,
+        clearance=token.claims.clearance,
+        country=member.country,
+        organization_type=_organization_type(member.organization_type),
+    )
+
+
+def _organization_type(value: str) -> OrganizationType:
+    # The bundle's parser admits these three only; anything else would be treated as the one with the fewest rights.
+    match value:
+        case "nonprofit" | "public":
+            return value
+        case _:
+            return "commercial"

@@ -1,0 +1,15 @@
+"""The answer as it stands when everything is decided, logged and signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concordat_node.access.gate import Released
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """An attested answer; `results` in the order of the attestation's candidates."""
+
+    attestation: str
+    results: tuple[Released, ...]

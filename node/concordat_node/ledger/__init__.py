@@ -1,0 +1,1 @@
+"""The disclosure log: one entry per answer, committed before the answer leaves."""
