@@ -1,0 +1,163 @@
+"""Why an answer, a merged result or a saved answer is refused: one leaf per check.
+
+Every leaf names the organization whose answer is wrong, and where it helps the position of the result (from 0); never
+anything of a record. What concerns the signature of an attestation stands in `attestation`, with the same fields added.
+"""
+
+from __future__ import annotations
+
+from concordat_trust.errors import RefusedDocument
+
+
+class AnswerRefused(RefusedDocument):
+    """Family of what a node's own answer can have wrong."""
+
+
+class AttestationWrongOrganization(AnswerRefused):
+    code = "attestation_wrong_organization"
+    sentence = "The answer of {organization} is attested by another organization."
+    hint = "Do not use this answer; whoever relayed it mixed two organizations up."
+
+
+class AttestationWrongAudience(AnswerRefused):
+    code = "attestation_wrong_audience"
+    sentence = "The answer of {organization} is for another home organization."
+    hint = "Do not use this answer; ask again."
+
+
+class AttestationWrongToken(AnswerRefused):
+    code = "attestation_wrong_token"
+    sentence = "The answer of {organization} is for another query token."
+    hint = "Do not use this answer; it is an old one, or somebody else's."
+
+
+class AttestationWrongQuestion(AnswerRefused):
+    code = "attestation_wrong_question"
+    sentence = "The answer of {organization} is for another question."
+    hint = "Do not use this answer; ask again."
+
+
+class AttestationWrongPart(AnswerRefused):
+    code = "attestation_wrong_part"
+    sentence = "The answer of {organization} is for another part of the question."
+    hint = "Do not use this answer; ask again."
+
+
+class AttestationSplitView(AnswerRefused):
+    code = "attestation_split_view"
+    sentence = "{organization} believes another state of the network under the same version number."
+    hint = "Two signed states with one number: report this to the keyholders and compare the mirrors."
+
+
+class StatusInconsistent(AnswerRefused):
+    code = "status_inconsistent"
+    sentence = "The answer of {organization} contradicts its own status: {problem}."
+    hint = "The node does not follow the protocol; its operator must look at it."
+
+
+class StatsRevisionMismatch(AnswerRefused):
+    code = "stats_revision_mismatch"
+    sentence = "{organization} scored with other term statistics than the question names."
+    hint = "Compare the versions of the trust bundle on both sides, and ask again."
+
+
+class FacetsInconsistent(AnswerRefused):
+    code = "facets_inconsistent"
+    sentence = "The counts that {organization} gives for {field} contradict its records or its total."
+    hint = "The node does not follow the protocol; its operator must look at it."
+
+
+class RecordNotAttested(AnswerRefused):
+    code = "record_not_attested"
+    sentence = "Result {position} of {organization} is not one that it attested."
+    hint = "The record was altered or added after its organization signed the answer; do not use it."
+
+
+class RecordMissing(AnswerRefused):
+    code = "record_missing"
+    sentence = "{organization} attested {attested} records, and {found} arrived."
+    hint = "Somebody between that organization and you withholds records; ask again another way."
+
+
+class RecordDuplicate(AnswerRefused):
+    code = "record_duplicate"
+    sentence = "Result {position} of {organization} stands in its answer twice."
+    hint = "The node does not follow the protocol; its operator must look at it."
+
+
+class RecordForeign(AnswerRefused):
+    code = "record_foreign"
+    sentence = "Result {position} of {organization} belongs to another organization."
+    hint = "An organization speaks for its own records only; its operator must look at it."
+
+
+class RecordNotAsked(AnswerRefused):
+    code = "record_not_asked"
+    sentence = "Result {position} of {organization} is not one of the records that were asked for."
+    hint = "The node does not follow the protocol; its operator must look at it."
+
+
+class RecordNotMatching(AnswerRefused):
+    code = "record_not_matching"
+    sentence = "Result {position} of {organization} does not match the question by what it discloses."
+    hint = "The node dropped a condition or matched on hidden text; its operator must look at it."
+
+
+class SortKeyMismatch(AnswerRefused):
+    code = "sort_key_mismatch"
+    sentence = "The sort key of result {position} of {organization} is not the one its record gives."
+    hint = "The node scores differently, by mistake or to be shown first; its operator must look at it."
+
+
+class TieKeyMismatch(AnswerRefused):
+    code = "tie_key_mismatch"
+    sentence = "The tie key of result {position} of {organization} is not the hash of its id."
+    hint = "The node does not follow the protocol; its operator must look at it."
+
+
+class OrderMismatch(AnswerRefused):
+    code = "order_mismatch"
+    sentence = "The results of {organization} are not in their order at position {position}."
+    hint = "The node, or somebody on the way, orders them differently; do not use this order."
+
+
+class AnswerDuplicate(RefusedDocument):
+    code = "answer_duplicate"
+    sentence = "There are two answers of {organization}."
+    hint = "An organization answers a question once; ask again."
+
+
+class AnswerNotInRoster(RefusedDocument):
+    code = "answer_not_in_roster"
+    sentence = "There is an answer of {organization}, which was not asked or is not in the roster."
+    hint = "Compare the versions of the trust bundle on both sides."
+
+
+class MergeMismatch(RefusedDocument):
+    code = "merge_mismatch"
+    sentence = "The merged result is not the one that the answers give; it differs at {where}."
+    hint = "The result was altered, or was merged by other rules; only the one computed here counts."
+
+
+class SavedAnswerMalformed(RefusedDocument):
+    code = "saved_answer_malformed"
+    sentence = "The saved answer is damaged at {where}: {problem}."
+    hint = "Save the answer again; a file that was edited cannot be verified."
+
+
+class SavedAnswerWrongNetwork(RefusedDocument):
+    code = "saved_answer_wrong_network"
+    sentence = "The saved answer is of another network than the trust bundle."
+    hint = "Verify it with the bundle and the root fingerprint of its own network."
+
+
+class DeliveryMismatch(RefusedDocument):
+    code = "delivery_mismatch"
+    sentence = "The coordinator delivered another answer of {organization} than the one that is here."
+    hint = "An answer was exchanged, removed or invented after it was delivered."
+
+
+class DeliveryMissing(RefusedDocument):
+    code = "delivery_missing"
+    sentence = "The question went through a coordinator, but its signed delivery is not here."
+    hint = "Without it nobody can tell what was delivered and what was left out; save the answer again."
