@@ -15,7 +15,7 @@ import os
 import stat
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -108,7 +108,8 @@ def _parse(path: Path, pem: bytes) -> SigningKey:
         raise KeyFileInvalid(path=str(path))
     try:
         private = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError) as error:
+        # InternalError: what a damaged algorithm identifier (X448 with 32 bytes) gives in cryptography 50.
         raise KeyFileInvalid(path=str(path)) from error
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileInvalid(path=str(path))
