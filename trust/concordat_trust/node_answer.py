@@ -59,6 +59,7 @@ __all__ = [
     "SealedResult",
     "VerifiedAnswer",
     "VerifiedRecord",
+    "issued_while_asked",
     "result_from_wire",
     "verify_node_answer",
 ]
@@ -184,9 +185,14 @@ def _check_binding(answer: NodeAnswer, attestation: Attestation, binding: _Bindi
         raise AttestationWrongPart
 
 
+def issued_while_asked(issued_at: int, asked_at: int) -> bool:
+    """Say whether something can be an answer to a token of `asked_at`: not older, and given while it was waited for."""
+    return asked_at - LEEWAY_S <= issued_at <= asked_at + AGE_MAX_S
+
+
 def _check_time(attestation: Attestation, asked_at: int | None) -> None:
     # A key that was stolen and withdrawn later must not date an answer back to a time when it was still good.
-    if asked_at is not None and not asked_at - LEEWAY_S <= attestation.issued_at <= asked_at + AGE_MAX_S:
+    if asked_at is not None and not issued_while_asked(attestation.issued_at, asked_at):
         raise AttestationTime(issued_at=attestation.issued_at, at=asked_at)
 
 

@@ -1,0 +1,252 @@
+"""Many answers as one: order, sums and completeness, the same for the relay, the home node and a later verifier.
+
+Rules of this file:
+
+* Nothing is taken from whoever merged before: sort keys come from the records, the roster from the trust bundle.
+* Every organization of the roster appears exactly once. A status without a proof is shown as reported, never as proved.
+* A failed node is never an empty one, a suppressed number never a zero: as soon as one organization's numbers are not
+  known, the total is null and the sums are lower bounds (`is_exact` false).
+* The result depends on the set of answers alone: not on their order, nor on which node holds which record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+from concordat_trust.answer_errors import AnswerDuplicate, AnswerNotInRoster, MergeMismatch, StatsRevisionMismatch
+from concordat_trust.attestation import AttestedNotice
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes
+from concordat_trust.ids import OrgId, tie_key
+from concordat_trust.node_answer import VerifiedAnswer
+from concordat_trust.patterns import CODE
+from concordat_trust.question import Question
+from concordat_trust.ranking import order_key, query_terms, sort_key
+from concordat_trust.text import TermStatistics
+from concordat_trust.vocabulary import FOUND_AT_HOME, REPORTED, FoundStatus, ProvedStatus, ReportedStatus
+
+UnprovedStatus = ReportedStatus | FoundStatus
+Status = ProvedStatus | ReportedStatus | FoundStatus
+ANSWERED: tuple[Literal["OK", "SUPPRESSED"], ...] = get_args(Literal["OK", "SUPPRESSED"])
+"""The statuses with which an organization searched and said what the requester may see; all others are missing."""
+NOT_REPORTED = "not_reported"
+STATUS_NOT_PROVED = "status_not_proved"
+CODE_MALFORMED = "code_malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What somebody says, without proof, about an organization that did not give a valid answer."""
+
+    status: UnprovedStatus
+    code: str | None = None
+
+    @classmethod
+    def of(cls, status: str, code: str | None) -> Self:
+        """Return the report of a relay that is not trusted: an unknown or unproved status is INVALID."""
+        for known in (*REPORTED, *FOUND_AT_HOME):
+            if status == known:
+                return cls(known, code if code is None or CODE.fullmatch(code) else CODE_MALFORMED)
+        return cls("INVALID", STATUS_NOT_PROVED)
+
+    def to_json(self) -> JsonObject:
+        return {"code": self.code, "status": self.status}
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One record of the merged result and who answers for it."""
+
+    record: JsonObject
+    organization: OrgId
+    sort_key: int | None
+
+    def to_json(self) -> JsonObject:
+        return {"organization": self.organization, "record": self.record, "sort_key": self.sort_key}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of one organization; `total` is None when it is not known, which is not zero."""
+
+    organization: OrgId
+    status: Status
+    code: str | None
+    proved: bool
+    notice: AttestedNotice | None
+    total: int | None
+
+    def to_json(self) -> JsonObject:
+        notice = self.notice
+        return {
+            "code": self.code,
+            "notice": None if notice is None else {"code": notice.code, "contact": notice.contact, "mode": notice.mode},
+            "organization": self.organization,
+            "proved": self.proved,
+            "status": self.status,
+            "total": self.total,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """One entry for each organization of the roster, ordered by id."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def asked(self) -> int:
+        return len(self.entries)
+
+    @property
+    def answered(self) -> int:
+        """How many searched and answered (`ANSWERED`); a proved refusal is not an answer."""
+        return self.asked - len(self.missing)
+
+    @property
+    def missing(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.status not in ANSWERED)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every organization of the roster answered."""
+        return not self.missing
+
+    def to_json(self) -> JsonObject:
+        return {
+            "answered": self.answered,
+            "asked": self.asked,
+            "complete": self.complete,
+            "entries": [entry.to_json() for entry in self.entries],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MergedResult:
+    """The answer of the network. `hits` are the first page in order; every record for an `assets` question.
+
+    `total` is None unless `is_exact`; `total_at_least` and `facets` then count only what is known.
+    """
+
+    hits: tuple[Hit, ...]
+    total: int | None
+    total_at_least: int
+    facets: Mapping[str, Mapping[str, int]]
+    completeness: Completeness
+
+    @property
+    def is_exact(self) -> bool:
+        return self.total is not None
+
+    def to_json(self) -> JsonObject:
+        """Return the form that is streamed, saved and compared."""
+        return {
+            "completeness": self.completeness.to_json(),
+            "exact": self.is_exact,
+            "facets": {field: dict(cells) for field, cells in self.facets.items()},
+            "hits": [hit.to_json() for hit in self.hits],
+            "total": self.total,
+            "total_at_least": self.total_at_least,
+        }
+
+    def canonical(self) -> bytes:
+        return canonical_bytes(self.to_json())
+
+
+def merge(
+    question: Question,
+    answers: Sequence[VerifiedAnswer],
+    reported: Mapping[OrgId, Reported],
+    roster: Sequence[OrgId],
+    statistics: TermStatistics,
+) -> MergedResult:
+    """Return the one result of these answers for this roster.
+
+    An organization that is in neither mapping is SKIPPED with the code `not_reported`. An answer outweighs a report,
+    and reports about organizations outside the roster are not looked at.
+    Raises: AnswerDuplicate, AnswerNotInRoster, StatsRevisionMismatch.
+    """
+    given = _by_organization(answers, roster)
+    entries = tuple(_entry(org, given.get(org), reported) for org in sorted(set(roster)))
+    totals = [entry.total for entry in entries]
+    known = [total for total in totals if total is not None]
+    return MergedResult(
+        hits=_hits(question, [given[org] for org in sorted(given)], statistics),
+        total=sum(known) if len(known) == len(totals) else None,
+        total_at_least=sum(known),
+        facets=_facets(question, list(given.values())),
+        completeness=Completeness(entries),
+    )
+
+
+def _by_organization(answers: Sequence[VerifiedAnswer], roster: Sequence[OrgId]) -> dict[OrgId, VerifiedAnswer]:
+    given: dict[OrgId, VerifiedAnswer] = {}
+    members = frozenset(roster)
+    for answer in answers:
+        if answer.org not in members:
+            raise AnswerNotInRoster(organization=answer.org)
+        if answer.org in given:
+            raise AnswerDuplicate(organization=answer.org)
+        given[answer.org] = answer
+    return given
+
+
+def _entry(org: OrgId, answer: VerifiedAnswer | None, reported: Mapping[OrgId, Reported]) -> Entry:
+    if answer is not None:
+        stated = answer.attestation
+        return Entry(org, stated.status, stated.code, True, stated.notice, stated.total)
+    report = reported.get(org, Reported("SKIPPED", NOT_REPORTED))
+    return Entry(org, report.status, report.code, False, None, None)
+
+
+def _hits(question: Question, answers: Sequence[VerifiedAnswer], statistics: TermStatistics) -> tuple[Hit, ...]:
+    pairs = [(answer.org, item.record) for answer in answers for item in answer.records]
+    if pairs and statistics.revision != question.stats_revision:
+        raise StatsRevisionMismatch(organization=pairs[0][0])
+    terms = query_terms(question.text, statistics)
+    hits = [Hit(record, org, sort_key(question, record, terms, statistics)) for org, record in pairs]
+    hits.sort(key=lambda hit: _order(question, hit))
+    # Each node disclosed at least its first page, so the first page of all is exact; what follows it would not be.
+    return tuple(hits if question.operation == "assets" else hits[: question.page_size])
+
+
+def _order(question: Question, hit: Hit) -> tuple[bool, int, str, str]:
+    asset_id = str(hit.record["id"])
+    return order_key(question.sort, hit.sort_key, tie_key(asset_id), asset_id)
+
+
+def _facets(question: Question, answers: Sequence[VerifiedAnswer]) -> dict[str, dict[str, int]]:
+    sums: dict[str, Counter[str]] = {field: Counter() for field in question.facets}
+    for answer in answers:
+        for field, cells in answer.attestation.facets.items():
+            sums[field].update(cells)
+    return {field: dict(sorted(cells.items())) for field, cells in sums.items()}
+
+
+def require_same_result(theirs: Json, ours: MergedResult) -> None:
+    """Refuse a merged result of somebody else (its JSON) that is not `ours`. Raises: MergeMismatch."""
+    where = first_difference(theirs, ours.to_json())
+    if where is not None:
+        raise MergeMismatch(where=where)
+
+
+def first_difference(left: Json, right: Json, where: str = "result") -> str | None:
+    """Return the path of the first place where two JSON values differ, None when they are equal."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in sorted({*left, *right}):
+            if name not in left or name not in right:
+                return f"{where}.{name}"
+            deeper = first_difference(left[name], right[name], f"{where}.{name}")
+            if deeper is not None:
+                return deeper
+        return None
+    if isinstance(left, list) and isinstance(right, list):
+        for position, (one, other) in enumerate(zip(left, right, strict=False)):
+            deeper = first_difference(one, other, f"{where}[{position}]")
+            if deeper is not None:
+                return deeper
+        return None if len(left) == len(right) else f"{where}[{min(len(left), len(right))}]"
+    # True == 1 in Python; in JSON they are two values.
+    return None if type(left) is type(right) and left == right else where
