@@ -21,7 +21,7 @@ from concordat_trust.directory import KeyDirectory, request_keys
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.query_token import VerifiedToken, verify_relayed_token
-from concordat_trust.question import Question, parse_question
+from concordat_trust.question import Question, parse_part, parse_question
 from concordat_trust.request_signature import SignedMessage, authority_of, verify_request
 from concordat_trust.shape import Shape
 from concordat_trust.token_errors import TokenMalformed
@@ -108,6 +108,8 @@ def admit(signed: SignedAsk, *, relay: KeyId, bundle: KeyDirectory, now: int, li
     if token.issuer != signed.home:
         raise HomeMismatch(presenter=signed.home, issuer=token.issuer)
     check_cost(question, parts, len(token.audience), limits)
+    for part in parts.values():
+        parse_part(part)
     return Ask(
         home=signed.home,
         token_text=signed.token,

@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* Pure. Every limit has a name and is inclusive: at the limit is allowed, one past it is `ask_too_large`.
+* Pure. Every limit has a name and is inclusive: at the limit is allowed, one past it is `relay_ask_too_large`.
 * The cost of a question is known before it is asked: organizations × candidates × bytes per candidate. A node that
   sends more than its share is cut off while it sends, so `answer_bytes_max` is a promise about memory, not a hope.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from concordat_trust.attestation import ATTESTATION_BYTES_MAX
 from concordat_trust.ids import OrgId
 from concordat_trust.question import PAGE_SIZE_MAX, PART_BYTES_MAX, QUESTION_BYTES_MAX, Question, candidate_count
 
@@ -28,7 +29,7 @@ class Limits:
     part_bytes_max: int = PART_BYTES_MAX
     parts_bytes_max: int = 1_048_576
     request_bytes_max: int = 2_097_152
-    attestation_bytes_max: int = 65_536
+    attestation_bytes_max: int = ATTESTATION_BYTES_MAX
     record_bytes_max: int = 32_768
     deadline_ms_min: int = 50
     deadline_ms_max: int = 60_000

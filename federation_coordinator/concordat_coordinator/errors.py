@@ -7,37 +7,37 @@ from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument, 
 
 
 class AskTooLarge(RequesterError):
-    code = "ask_too_large"
+    code = "relay_ask_too_large"
     sentence = "The {what} of the question has {size}; this coordinator relays at most {size_max}."
     hint = "Ask for less, or ask the organizations in several questions."
 
 
 class DeadlineOutOfRange(RequesterError):
-    code = "deadline_out_of_range"
+    code = "relay_deadline_out_of_range"
     sentence = "A deadline of {deadline_ms} ms is not between {deadline_ms_min} and {deadline_ms_max}."
     hint = "Ask with a deadline that this coordinator allows."
 
 
 class PartsMalformed(RefusedDocument):
-    code = "parts_malformed"
+    code = "relay_parts_malformed"
     sentence = "The parts are not a JSON object of organization and part."
     hint = "Send {{organization: part}} as one JSON text, each part exactly as it was hashed."
 
 
 class QuestionNetworkForeign(RefusedDocument):
-    code = "question_network_foreign"
+    code = "relay_network_foreign"
     sentence = "The question is for the network {network!r}, this coordinator serves {served!r}."
     hint = "Ask a coordinator of that network."
 
 
 class HomeMismatch(RefusedDocument):
-    code = "home_mismatch"
+    code = "relay_home_mismatch"
     sentence = "The request is signed by {presenter}, its query token by {issuer}."
     hint = "A coordinator relays only for the organization that asks: sign both with that organization's keys."
 
 
 class DocumentUnknown(RefusedDocument):
-    code = "document_unknown"
+    code = "relay_document_unknown"
     sentence = "There is no trusted document with this id."
     hint = "Send the documentId of a document of this release's wire schema; query texts are not executed."
 
@@ -91,8 +91,8 @@ class NodeResultAmbiguous(PeerFailure):
 
 
 class PortInUse(OperatorError):
-    code = "port_in_use"
-    sentence = "{host}:{port} is already in use."
+    code = "coordinator_port_in_use"
+    sentence = "{host}:{port} {problem}."
     hint = "Stop what listens there, or choose another port with --port."
 
 
@@ -115,7 +115,7 @@ class CoordinatorNotReady(PeerFailure):
 
 
 class NodeRefused(PeerFailure):
-    code = "node_refused"
+    code = "node_refused_request"
     sentence = "The node refused the request: {node_code}."
     hint = "The node's code says why; it refused before it decided anything about records."
 
@@ -124,3 +124,15 @@ class NotAskedInTime(PeerFailure):
     code = "not_asked_in_time"
     sentence = "The deadline passed before this organization's turn came."
     hint = "Ask with a longer deadline; the coordinator asks a bounded number of organizations at a time."
+
+
+class RelayHeaderRepeated(RefusedDocument):
+    code = "relay_header_repeated"
+    sentence = "A header that carries identity was sent twice."
+    hint = "Send authorization, content-type, content-digest, signature, signature-input and host once each."
+
+
+class RelayFailed(OperatorError):
+    code = "relay_failed"
+    sentence = "The coordinator could not relay for a reason of its own."
+    hint = "The coordinator's log names the reason; nothing of it leaves the coordinator."

@@ -15,13 +15,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from concordat_trust.attestation import ATTESTATION_BYTES_MAX, SALT_BYTES
 from concordat_trust.canonical import Json, JsonMalformed, JsonObject, parse_object
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import PeerFailure, RefusedDocument
 from concordat_trust.question import Question, candidate_count
 from concordat_trust.records import validate_record
+from concordat_trust.sealing import SEALED_CHARS_MAX
 from concordat_trust.shape import Shape
-from concordat_trust.wire.transport import PeerOverloaded, PeerUnreachable, WireResponse
+from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, WireResponse
 
 from concordat_coordinator.errors import (
     NodeAnswerContentType,
@@ -34,9 +36,11 @@ from concordat_coordinator.errors import (
 )
 
 MEDIA_TYPES = frozenset({"application/graphql-response+json", "application/json"})
-ATTESTATION_CHARS_MAX = 65_536
-SEALED_CHARS_MAX = 65_536
-SALT_BYTES = 16
+ATTESTATION_CHARS_MAX = ATTESTATION_BYTES_MAX
+# The two refusals of a node that have a status of their own.
+NODE_OVERLOADED = "node_overloaded"
+NODE_TIMEOUT = "answer_timeout"
+
 
 _OK = 200
 _OVERLOADED = frozenset({429, 503})
@@ -118,7 +122,9 @@ def _check_media_type(response: WireResponse) -> None:
 
 def _refusal(response: WireResponse, endpoint: str) -> PeerFailure:
     code = _refusal_code(response)
-    if code is not None and not code.endswith("overloaded"):
+    if code == NODE_TIMEOUT:
+        return PeerTimeout(endpoint=endpoint)
+    if code is not None and code != NODE_OVERLOADED:
         return NodeRefused(node_code=code)
     if response.status in _OVERLOADED:
         return PeerOverloaded(endpoint=endpoint)

@@ -125,6 +125,7 @@ def test_a_well_formed_refusal_is_quoted_with_its_code() -> None:
     ("answer", "expected"),
     [
         (refusal("node_overloaded", status=503), ("OVERLOADED", "peer_overloaded")),
+        (refusal("answer_timeout", status=504), ("TIMEOUT", "peer_timeout")),
         (response(b"", status=503, content_type=None), ("OVERLOADED", "peer_overloaded")),
         (response(b"slow down", status=429, content_type="text/plain"), ("OVERLOADED", "peer_overloaded")),
         (response(b"<html>", status=502, content_type="text/html"), ("UNREACHABLE", "peer_unreachable")),

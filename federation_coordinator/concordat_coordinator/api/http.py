@@ -1,0 +1,81 @@
+"""The thin HTTP shell around the door: bytes in, bytes out, nothing decided.
+
+Rules of this file:
+
+* The body is counted while it is read; past the limit it is refused without being kept.
+* A header that carries identity must be there once. Two of them mean that somebody between here and the sender reads
+  another one than we do.
+* /livez says that the process runs, /readyz that it can relay: a trust bundle that is valid now, and not stopping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from concordat_trust.wire.transport import WireRequest, WireResponse
+from fastapi import FastAPI, Request, Response
+
+from concordat_coordinator.admission import PATH
+from concordat_coordinator.api.door import RelayDoor, refused
+from concordat_coordinator.errors import AskTooLarge, RelayHeaderRepeated
+
+SINGLE_HEADERS = ("authorization", "content-type", "content-digest", "signature", "signature-input", "host")
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def build_app(door: RelayDoor, *, is_ready: Callable[[], bool], lifespan: Lifespan | None = None) -> FastAPI:
+    """Return the application; `is_ready` is asked at every /readyz."""
+    app = FastAPI(title="Concordat coordinator", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+
+    async def livez() -> Response:
+        return _plain(200, "alive")
+
+    async def readyz() -> Response:
+        return _plain(200, "ready") if is_ready() else _plain(503, "not ready")
+
+    async def graphql(request: Request) -> Response:
+        return _response(await _answer(request, door))
+
+    options: dict[str, Any] = {"include_in_schema": False, "response_model": None}
+    app.add_api_route("/livez", livez, methods=["GET"], **options)
+    app.add_api_route("/readyz", readyz, methods=["GET"], **options)
+    app.add_api_route(PATH, graphql, methods=["POST"], **options)
+    return app
+
+
+async def _answer(request: Request, door: RelayDoor) -> WireResponse:
+    names = [name.decode("latin-1").lower() for name, _ in request.headers.raw]
+    if any(names.count(name) > 1 for name in SINGLE_HEADERS):
+        return refused(RelayHeaderRepeated())
+    body = await read_bounded(request.stream(), door.body_bytes_max)
+    if body is None:
+        return refused(AskTooLarge(what="request", size=door.body_bytes_max + 1, size_max=door.body_bytes_max))
+    path = request.scope.get("raw_path") or request.url.path.encode("utf-8")
+    if request.url.query:
+        path += b"?" + request.scope["query_string"]  # no such path: a query is not covered by the signature
+    headers = {name: request.headers[name] for name in set(names)}
+    return await door.handle(WireRequest(request.method, path.decode("latin-1"), headers, body))
+
+
+async def read_bounded(chunks: AsyncIterator[bytes], bytes_max: int) -> bytes | None:
+    """Return the whole body, or None when it is longer than `bytes_max`."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > bytes_max:
+            return None
+    return bytes(body)
+
+
+def _response(response: WireResponse) -> Response:
+    return Response(
+        content=response.body,
+        status_code=response.status,
+        headers={**response.headers, "cache-control": "no-store", "x-content-type-options": "nosniff"},
+    )
+
+
+def _plain(status: int, text: str) -> Response:
+    return Response(content=text, status_code=status, media_type="text/plain")
