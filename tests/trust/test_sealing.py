@@ -1,0 +1,192 @@
+"""Sealed records: open only with the key of the question, and only in their place."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from concordat_trust.canonical import JsonObject, canonical_bytes
+from concordat_trust.encoding import b64u, unb64u
+from concordat_trust.errors import ConcordatError
+from concordat_trust.ids import OrgId
+from concordat_trust.sealing import (
+    _SUITE,
+    RECORD_BYTES_MAX,
+    SEALED_CHARS_MAX,
+    OpenedRecord,
+    SealContext,
+    SealingKey,
+    SealKeyInvalid,
+    open_record,
+    parse_sealing_key,
+    seal_record,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.factories.tokens import NORTH, RECORD, SALT, SEALING_KEY, VITALIS, digest_of, flipped, fresh_id
+
+CONTEXT = SealContext(NORTH, fresh_id("token"), "q" * 43, 0)
+
+
+def sealed(record: JsonObject = RECORD, *, context: SealContext = CONTEXT) -> str:
+    return seal_record(record, salt=SALT, to=SEALING_KEY.public, context=context)
+
+
+def code_of(text: str, *, key: SealingKey = SEALING_KEY, context: SealContext = CONTEXT) -> str:
+    with pytest.raises(ConcordatError) as caught:
+        open_record(text, key=key, context=context)
+    return caught.value.code
+
+
+def sealed_plaintext(plaintext: bytes) -> str:
+    return b64u(_SUITE.encrypt(plaintext, parse_sealing_key(SEALING_KEY.public), CONTEXT.info()))
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@given(
+    record=st.dictionaries(texts, texts | st.integers(0, 2**53 - 1) | st.none(), max_size=6), index=st.integers(0, 50)
+)
+def test_what_is_sealed_is_what_is_opened(record: JsonObject, index: int) -> None:
+    context = replace(CONTEXT, index=index)
+    opened = open_record(sealed(record, context=context), key=SEALING_KEY, context=context)
+    assert opened == OpenedRecord(SALT, record)
+
+
+@given(position=st.integers(0, 2_000), mask=st.integers(1, 127))
+def test_a_sealed_record_with_any_byte_changed_does_not_open(position: int, mask: int) -> None:
+    assert code_of(flipped(sealed(), position, mask)) == "seal_broken"
+
+
+@given(position=st.integers(0, 2_000), mask=st.integers(1, 255))
+def test_a_ciphertext_with_any_byte_changed_does_not_open(position: int, mask: int) -> None:
+    raw = bytearray(unb64u(sealed()))
+    raw[position % len(raw)] ^= mask
+    assert code_of(b64u(bytes(raw))) == "seal_broken"
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(b64u))
+def test_whatever_is_sent_instead_does_not_open(text: str) -> None:
+    assert code_of(text) == "seal_broken"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        replace(CONTEXT, organization=OrgId.parse(VITALIS)),
+        replace(CONTEXT, token_id=fresh_id("other")),
+        replace(CONTEXT, question_hash="r" * 43),
+        replace(CONTEXT, index=1),
+    ],
+)
+def test_a_sealed_record_opens_only_in_its_place(context: SealContext) -> None:
+    assert code_of(sealed(), context=context) == "seal_broken"
+
+
+def test_the_key_of_another_question_does_not_open_it() -> None:
+    assert code_of(sealed(), key=SealingKey.from_seed(digest_of("other"))) == "seal_broken"
+
+
+def test_sealing_twice_never_gives_the_same_text() -> None:
+    assert sealed() != sealed()
+
+
+def test_a_relay_sees_neither_title_nor_salt() -> None:
+    raw = unb64u(sealed())
+    assert b"Sepsis" not in raw
+    assert SALT.encode() not in raw
+
+
+@pytest.mark.parametrize(
+    "plaintext",
+    [
+        b"",
+        b"[]",
+        b"not json",
+        canonical_bytes({"record": RECORD}),
+        canonical_bytes({"salt": SALT}),
+        canonical_bytes({"record": [], "salt": SALT}),
+        canonical_bytes({"record": RECORD, "salt": 1}),
+        canonical_bytes({"record": RECORD, "salt": "x" * 87}),
+        canonical_bytes({"more": 1, "record": RECORD, "salt": SALT}),
+        canonical_bytes({"record": RECORD, "salt": SALT}).replace(b",", b", ", 1),  # not its canonical form
+        b'{"record":{"a":1,"a":2},"salt":"s"}',
+    ],
+)
+def test_a_plaintext_of_another_form_does_not_open(plaintext: bytes) -> None:
+    assert code_of(sealed_plaintext(plaintext)) == "seal_broken"
+
+
+def test_the_helper_of_these_tests_seals_what_opens() -> None:
+    opened = open_record(
+        sealed_plaintext(canonical_bytes({"record": RECORD, "salt": SALT})), key=SEALING_KEY, context=CONTEXT
+    )
+    assert opened == OpenedRecord(SALT, RECORD)
+
+
+# Limits.
+
+
+def filled(size: int) -> JsonObject:
+    empty = len(canonical_bytes({"record": {"t": ""}, "salt": SALT}))
+    return {"t": "x" * (size - empty)}
+
+
+def test_a_record_of_the_largest_size_is_sealed_and_opened_and_one_byte_more_is_not() -> None:
+    largest = sealed(filled(RECORD_BYTES_MAX))
+    assert len(largest) <= SEALED_CHARS_MAX
+    assert open_record(largest, key=SEALING_KEY, context=CONTEXT).record == filled(RECORD_BYTES_MAX)
+    with pytest.raises(ConcordatError) as caught:
+        sealed(filled(RECORD_BYTES_MAX + 1))
+    assert caught.value.code == "seal_too_large"
+
+
+def test_an_endless_ciphertext_is_refused_before_it_is_decoded() -> None:
+    assert code_of("A" * (SEALED_CHARS_MAX + 1)) == "seal_broken"
+    assert code_of(sealed_plaintext(canonical_bytes({"record": filled(RECORD_BYTES_MAX + 9), "salt": SALT}))) == (
+        "seal_broken"
+    )
+
+
+# Keys.
+
+# The points of small order of Curve25519: with them, everybody knows the shared secret (RFC 7748 §6.1).
+SMALL_ORDER = [
+    bytes(32),
+    (1).to_bytes(32, "little"),
+    bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+    bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+    (2**255 - 20).to_bytes(32, "little"),
+    (2**255 - 19).to_bytes(32, "little"),
+    (2**255 - 18).to_bytes(32, "little"),
+]
+
+
+@pytest.mark.parametrize("raw", [*SMALL_ORDER, bytes(31), bytes(33), b""])
+def test_a_key_that_gives_everybody_the_secret_is_refused(raw: bytes) -> None:
+    with pytest.raises(ConcordatError) as caught:
+        parse_sealing_key(b64u(raw))
+    assert caught.value.code == "seal_key_invalid"
+    with pytest.raises(ConcordatError) as caught:
+        seal_record(RECORD, salt=SALT, to=b64u(raw), context=CONTEXT)
+    assert caught.value.code == "seal_key_invalid"
+
+
+@given(st.text(max_size=60) | st.binary(max_size=40).map(b64u))
+def test_any_text_as_key_is_a_key_or_our_own_error(text: str) -> None:
+    with suppress(SealKeyInvalid):
+        parse_sealing_key(text)
+
+
+def test_generated_keys_differ_and_their_text_shows_no_secret() -> None:
+    one, two = SealingKey.generate(), SealingKey.generate()
+    assert one.public != two.public
+    assert repr(one) == f"SealingKey(public={one.public!r})"
+
+
+def test_a_seed_of_another_length_is_a_bug() -> None:
+    with pytest.raises(RuntimeError):
+        SealingKey.from_seed(bytes(31))
