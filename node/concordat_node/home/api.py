@@ -1,0 +1,211 @@
+"""The home door's routes. Nothing is decided here: a route reads, calls, and answers.
+
+Rules of this file:
+
+* Bodies are read up to a limit, as strict JSON, with every field known. Errors are {"error": {code, message, hint}}.
+* Everything but signing in needs a session: 401 `not_signed_in` otherwise. The token travels in `authorization` only,
+  never in a cookie or an address, so another site cannot make a browser ask.
+* Nothing is cached: answers differ from person to person.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import ParamSpec
+
+from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_bytes
+from concordat_trust.errors import ConcordatError
+from concordat_trust.ids import OrgId
+from concordat_trust.question import Question
+from fastapi import APIRouter, Request, Response
+
+from concordat_node.home.ask import Asked
+from concordat_node.home.claims import within_caps
+from concordat_node.home.errors import ContentTypeUnsupported, LoginRequestMalformed, NotSignedIn
+from concordat_node.home.home import Home
+from concordat_node.home.http_status import status_of
+from concordat_node.home.jobs import Job, purpose_bytes
+from concordat_node.home.login import Redirect
+from concordat_node.home.pending import PENDING_S
+from concordat_node.home.pseudonym import pseudonym
+from concordat_node.home.requests import BODY_BYTES_MAX, parse_assets, parse_redeem, parse_search
+from concordat_node.home.result import ShownJob, result_json
+from concordat_node.home.saving import saved_answer
+from concordat_node.home.sentence import Understood
+from concordat_node.home.sessions import Session
+
+COOKIE = "concordat_login"
+_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+_log = logging.getLogger("concordat.node.home")
+
+P = ParamSpec("P")
+
+
+def build_home_router(home: Home) -> APIRouter:
+    """Return the routes of the home door."""
+    router = APIRouter()
+    routes = _Routes(home)
+    router.add_api_route("/login/cli", routes.login_cli, methods=["GET"])
+    router.add_api_route("/login/callback", routes.login_callback, methods=["GET"])
+    router.add_api_route("/v1/session", routes.open_session, methods=["POST"])
+    router.add_api_route("/v1/session", routes.close_session, methods=["DELETE"])
+    router.add_api_route("/v1/whoami", routes.whoami, methods=["GET"])
+    router.add_api_route("/v1/questions", routes.ask, methods=["POST"])
+    router.add_api_route("/v1/questions/{job_id}/answer", routes.answer, methods=["GET"])
+    router.add_api_route("/v1/assets", routes.assets, methods=["POST"])
+    return router
+
+
+def _told(route: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:
+    """Turn an error into the one shape in which people are told."""
+
+    @wraps(route)
+    async def telling(*args: P.args, **kwargs: P.kwargs) -> Response:
+        try:
+            return await route(*args, **kwargs)
+        except ConcordatError as error:
+            status = status_of(error)
+            _log.log(logging.ERROR if status >= 500 else logging.INFO, "%s: %s", route.__name__, error.code)
+            told: JsonObject = {"error": dict[str, Json](error.to_json())}
+            return _json(told, status)
+
+    return telling
+
+
+class _Routes:
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    @_told
+    async def login_cli(self, request: Request) -> Response:
+        redirect = await self._home.login.begin(_single(request), now=self._home.clock())
+        return self._redirected(redirect)
+
+    @_told
+    async def login_callback(self, request: Request) -> Response:
+        cookie = request.cookies.get(COOKIE, "")
+        redirect = await self._home.login.complete(_single(request), cookie, now=self._home.clock())
+        response = self._redirected(redirect)
+        response.delete_cookie(COOKIE, path="/login")
+        return response
+
+    @_told
+    async def open_session(self, request: Request) -> Response:
+        code, verifier = parse_redeem(await _body(request))
+        self._home.trusted_bundle()  # without one nobody could be told who they are in the network
+        token, session = await self._home.login.redeem(code, verifier, now=self._home.clock())
+        return _json({**self._person(session), "session_token": token})
+
+    @_told
+    async def close_session(self, request: Request) -> Response:
+        token = _bearer(request)
+        await self._home.run_blocking(lambda: self._home.sessions.close(token))
+        return Response(status_code=204, headers=_HEADERS)
+
+    @_told
+    async def whoami(self, request: Request) -> Response:
+        return _json(self._person(await self._session(request)))
+
+    @_told
+    async def ask(self, request: Request) -> Response:
+        session = await self._session(request)
+        wanted = parse_search(await _body(request), self._home.trusted_bundle())
+        return await self._asked(wanted.question, {}, wanted.understood, session)
+
+    @_told
+    async def assets(self, request: Request) -> Response:
+        session = await self._session(request)
+        wanted = parse_assets(await _body(request), self._home.trusted_bundle())
+        return await self._asked(wanted.question, wanted.ids, None, session)
+
+    @_told
+    async def answer(self, request: Request, job_id: str) -> Response:
+        session = await self._session(request)
+        now = self._home.clock()
+        job = await self._home.run_blocking(lambda: self._home.jobs.load(job_id, session, now=now))
+        name = 'attachment; filename="concordat-answer.json"'
+        headers = {**_HEADERS, "content-disposition": name}
+        return Response(job.answer, media_type="application/json", headers=headers)
+
+    async def _asked(
+        self,
+        question: Question,
+        ids: Mapping[OrgId, tuple[str, ...]],
+        understood: Understood | None,
+        session: Session,
+    ) -> Response:
+        home, bundle = self._home, self._home.trusted_bundle()
+        asked: Asked = await home.asker.ask(question, ids, session=session, bundle=bundle)
+        now = home.clock()
+        until = asked.judged.valid_until
+        ends_at = session.ends_at if until is None else min(until, session.ends_at)
+        shown = ShownJob(home.jobs.new_id(), ends_at)
+        body = canonical_bytes(result_json(asked, understood, shown, bundle))
+        saved = saved_answer(asked, bundle, now=now)
+        job = Job(shown.job_id, purpose_bytes(question.purpose), body, saved, ends_at)
+        await home.run_blocking(lambda: home.jobs.store(job, session, now=now))
+        return Response(body, media_type="application/json", headers=_HEADERS)
+
+    async def _session(self, request: Request) -> Session:
+        token, now = _bearer(request), self._home.clock()
+        return await self._home.run_blocking(lambda: self._home.sessions.resolve(token, now=now))
+
+    def _person(self, session: Session) -> JsonObject:
+        home, bundle = self._home, self._home.trusted_bundle()
+        claims = within_caps(session.claims, bundle.member(home.organization).may_assert)
+        return {
+            "claims": claims.to_json(),
+            "expires_at": session.ends_at,
+            "network": bundle.network.id,
+            "organization": home.organization,
+            "pseudonym": pseudonym(home.keys.pseudonym, bundle.network.id, session.subject),
+            "purposes": list(bundle.network.purposes),
+            "subject": session.subject,
+        }
+
+    def _redirected(self, redirect: Redirect) -> Response:
+        response = Response(status_code=303, headers={**_HEADERS, "location": redirect.location})
+        if redirect.cookie is not None:
+            is_secure = self._home.settings.base_url.startswith("https:")
+            response.set_cookie(
+                COOKIE,
+                redirect.cookie,
+                max_age=PENDING_S,
+                path="/login",
+                httponly=True,
+                samesite="lax",
+                secure=is_secure,
+            )
+        return response
+
+
+def _json(value: JsonObject, status: int = 200) -> Response:
+    return Response(canonical_bytes(value), status, media_type="application/json", headers=_HEADERS)
+
+
+def _single(request: Request) -> dict[str, str]:
+    pairs = request.query_params.multi_items()
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise LoginRequestMalformed(field="query: a parameter is there twice")
+    return query
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotSignedIn
+    return token
+
+
+async def _body(request: Request) -> bytes:
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise ContentTypeUnsupported
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise JsonTooLarge(size=len(body), bytes_max=BODY_BYTES_MAX)
+    return bytes(body)

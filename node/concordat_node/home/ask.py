@@ -1,0 +1,206 @@
+"""The whole round of a question: mint, carry, judge; through a coordinator, or to the own node when none answers.
+
+Rules of this file:
+
+* One absolute deadline for everything, also for a second coordinator and the direct way. A coordinator that cannot be
+  reached, refuses, or hands over something that is not its signed delivery costs its share of the time and no more.
+* Every attempt is a new round with a new token: a token is bound to its presenter, and a node consumes it once.
+* When no coordinator answers, the own node is asked directly with a token bound to the own request key; everybody else
+  is UNREACHABLE, with the code of why. A failed network is never an empty one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended
+from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
+from concordat_trust.ids import KeyId, OrgId
+from concordat_trust.merge import Reported
+from concordat_trust.question import Part, Question
+from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, Transport
+
+from concordat_node.home.freshness import SeenSnapshots
+from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Judge, Judged
+from concordat_node.home.mint import HomeKeys, Round, mint_round
+from concordat_node.home.relay_client import Carrier, PeerRefused, RelayedAnswer
+from concordat_node.home.sessions import Session
+
+DIRECT_MS_MAX = 2_000
+"""How much of the deadline is kept for asking the own node directly."""
+MARGIN_MS_MAX = 250
+_COORDINATOR_MS_MIN = 50
+_NOT_ASKED = (PeerUnreachable, PeerTimeout, PeerOverloaded)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question, asked: the round that was judged, and who carried it (None: nobody, the own node was asked)."""
+
+    round: Round
+    judged: Judged
+    coordinator: OrgId | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """What went wrong so far, in order."""
+
+    findings: list[Finding] = field(default_factory=list)
+
+    def note(self, coordinator: OrgId, error: ConcordatError) -> None:
+        code = error.fields.get("reason") if isinstance(error, PeerRefused) else None
+        self.findings.append(Finding(coordinator, code if isinstance(code, str) else error.code))
+
+
+class Asker:
+    """Asks questions for signed-in people. Everything it needs from outside comes in here."""
+
+    def __init__(
+        self,
+        *,
+        organization: OrgId,
+        coordinators: tuple[OrgId, ...],
+        deadline_ms: int,
+        keys: HomeKeys,
+        transport: Transport,
+        clock: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._organization = organization
+        self._coordinators = coordinators
+        self._deadline_ms = deadline_ms
+        self._keys = keys
+        self._carrier = Carrier(transport, keys.request, clock, entropy)
+        self._clock = clock
+        self._entropy = entropy
+        self._seen = SeenSnapshots()
+
+    async def ask(
+        self, question: Question, ids: Mapping[OrgId, tuple[str, ...]], *, session: Session, bundle: TrustedBundle
+    ) -> Asked:
+        """Return what the network answers; `ids` are the assets asked for, by their organization.
+
+        Raises: ClaimNotAssertable, PurposeNotInNetwork, AudienceTooLarge, OrganizationSuspended (the own one).
+        """
+        if bundle.member(self._organization).suspended:
+            raise OrganizationSuspended(organization=self._organization)
+        self._seen.note(bundle, now=self._clock())
+        parts = {org: Part(ids.get(org, ())) for org in bundle.organizations}
+        deadline_at = asyncio.get_running_loop().time() + self._deadline_ms / 1_000
+        asking = _Asking(self, question, parts, session, bundle, deadline_at)
+        attempts = _Attempts()
+        for position, coordinator in enumerate(self._coordinators):
+            left = len(self._coordinators) - position
+            try:
+                return await asking.through(coordinator, left, attempts)
+            except (PeerFailure, RefusedDocument) as error:
+                attempts.note(coordinator, error)
+        return await asking.directly(attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One call of `Asker.ask`, with what stays the same over its attempts."""
+
+    asker: Asker
+    question: Question
+    parts: Mapping[OrgId, Part]
+    session: Session
+    bundle: TrustedBundle
+    deadline_at: float
+
+    async def through(self, coordinator: OrgId, coordinators_left: int, attempts: _Attempts) -> Asked:
+        """Raises: PeerFailure or RefusedDocument when this coordinator is of no use."""
+        key_id = request_key_of(self.bundle, coordinator)
+        endpoint = self.bundle.member(coordinator).endpoint
+        left_ms = self._left_ms()
+        share_ms = (left_ms - min(DIRECT_MS_MAX, left_ms // 4)) // coordinators_left
+        margin_ms = min(MARGIN_MS_MAX, share_ms // 10)
+        round_ = self._mint(self.parts, key_id)
+        relayed = await self.asker._carrier.ask_coordinator(
+            endpoint,
+            round_,
+            deadline_s=share_ms / 1_000,
+            coordinator_ms=max(_COORDINATOR_MS_MIN, share_ms - margin_ms),
+        )
+        judged = self._judge(round_).judge(relayed, coordinator=coordinator, now=self.asker._clock())
+        return Asked(round_, judged, coordinator, (*attempts.findings, *judged.findings))
+
+    async def directly(self, attempts: _Attempts) -> Asked:
+        """Ask the own node alone; says so for everybody else."""
+        me = self.asker._organization
+        own = {org: part for org, part in self.parts.items() if org == me} or {me: Part()}
+        round_ = self._mint(own, self.asker._keys.request.key_id)
+        answer = await self._own_answer(round_)
+        judged = self._judge(round_).judge_direct(answer, _others(attempts.findings))
+        return Asked(round_, judged, None, (*attempts.findings, *judged.findings))
+
+    async def _own_answer(self, round_: Round) -> RelayedAnswer | Reported:
+        me = self.asker._organization
+        try:
+            endpoint = self.bundle.member(me).endpoint
+            return await self.asker._carrier.ask_node(endpoint, me, round_, deadline_s=self._left_ms() / 1_000)
+        except PeerRefused as error:
+            return Reported.of("REFUSED", str(error.fields.get("reason")))
+        except PeerTimeout as error:
+            return Reported("TIMEOUT", error.code)
+        except PeerOverloaded as error:
+            return Reported("OVERLOADED", error.code)
+        except PeerUnreachable as error:
+            return Reported("UNREACHABLE", error.code)
+        except (PeerFailure, RefusedDocument) as error:
+            return Reported("INVALID", error.code)
+
+    def _mint(self, parts: Mapping[OrgId, Part], presenter: KeyId) -> Round:
+        asker = self.asker
+        return mint_round(
+            self.question,
+            parts,
+            session=self.session,
+            organization=asker._organization,
+            presenter=presenter,
+            keys=asker._keys,
+            bundle=self.bundle,
+            now=asker._clock(),
+            entropy=asker._entropy,
+        )
+
+    def _judge(self, round_: Round) -> Judge:
+        asker = self.asker
+        age_max_s = self.bundle.network.bundle_age_max_s
+        return Judge(
+            round_,
+            asker._organization,
+            self.bundle,
+            lambda attestation: asker._seen.is_stale(attestation, age_max_s=age_max_s, now=asker._clock()),
+        )
+
+    def _left_ms(self) -> int:
+        return max(1, int((self.deadline_at - asyncio.get_running_loop().time()) * 1_000))
+
+
+def _others(findings: list[Finding]) -> Reported:
+    unreachable = {error.code for error in _NOT_ASKED}
+    # A coordinator that was there but cannot be believed is named by what was wrong with it.
+    code = next((finding.code for finding in findings if finding.code not in unreachable), COORDINATOR_UNREACHABLE)
+    return Reported("UNREACHABLE", code)
+
+
+def request_key_of(bundle: TrustedBundle, member: OrgId) -> KeyId:
+    """Return the key with which a coordinator signs its requests, the one a token must name.
+
+    With two keys in a rotation it is the first in order. Raises: MemberUnknown, OrganizationSuspended, KeyUnknown.
+    """
+    entry = bundle.member(member)
+    if entry.kind != "coordinator":
+        raise MemberUnknown(organization=member)
+    if entry.suspended:
+        raise OrganizationSuspended(organization=member)
+    for key_id in sorted(entry.keys.get("request", {})):
+        return key_id
+    raise KeyUnknown(organization=member, use="request")

@@ -1,0 +1,97 @@
+"""The home node's own SQLite file: sessions, sign-ins under way, stored searches.
+
+Everything in it is short-lived and can be lost: people sign in again. So there is no migration: a file of another
+layout is emptied. Secrets are never stored, only their SHA-256; the file is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from sqlalchemy import Column, Engine, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_engine
+from sqlalchemy import event as sa_event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+LAYOUT = 1
+_metadata = MetaData()
+
+sessions = Table(
+    "session",
+    _metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("session_id", Text, nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("affiliation", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("clearance", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("used_at", Integer, nullable=False),
+    Column("ends_at", Integer, nullable=False),
+)
+
+pending_logins = Table(
+    "pending_login",
+    _metadata,
+    Column("state_hash", Text, primary_key=True),
+    Column("browser_hash", Text, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("provider_verifier", Text, nullable=False),
+    Column("client_redirect", Text, nullable=False),
+    Column("client_challenge", Text, nullable=False),
+    Column("client_state", Text, nullable=False),
+    Column("ends_at", Integer, nullable=False),
+)
+
+login_codes = Table(
+    "login_code",
+    _metadata,
+    Column("code_hash", Text, primary_key=True),
+    Column("client_challenge", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("affiliation", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("clearance", Integer, nullable=False),
+    Column("ends_at", Integer, nullable=False),
+)
+
+jobs = Table(
+    "job",
+    _metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("session_id", Text, ForeignKey("session.session_id", ondelete="CASCADE"), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("purpose", LargeBinary, nullable=False),
+    Column("result", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("ends_at", Integer, nullable=False),
+    Index("job_session", "session_id", "created_at"),
+)
+
+
+def open_home_database(path: Path) -> Engine:
+    """Return an engine on the file, made with mode 0600 if it is not there."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 5.0})
+    sa_event.listen(engine, "connect", _configure)
+    with engine.begin() as connection:
+        if connection.exec_driver_sql("PRAGMA user_version").scalar_one() != LAYOUT:
+            _metadata.drop_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {LAYOUT}")
+        _metadata.create_all(connection)
+    return engine
+
+
+def hashed(secret: str) -> str:
+    """Return the form in which a secret of 256 random bits is stored and looked up: its SHA-256, hex."""
+    return hashlib.sha256(secret.encode("utf-8")).hexdigest()
+
+
+def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "busy_timeout = 5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,164 @@
+"""What can go wrong between a person, the identity provider and the home node, each under its own code.
+
+Texts never say whether a person, a session or a job exists: what is expired, foreign and unknown reads the same.
+"""
+
+from __future__ import annotations
+
+from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument, RequesterError
+
+
+class NotSignedIn(RequesterError):
+    code = "not_signed_in"
+    sentence = "There is no valid session for this request."
+    hint = "Sign in again: concordat login."
+
+
+class LoginRedirectRefused(RequesterError):
+    code = "login_redirect_refused"
+    sentence = "The redirect address is not http://127.0.0.1:PORT/callback."
+    hint = "Use the sign-in of the command line on this machine (RFC 8252 §7.3)."
+
+
+class LoginRequestMalformed(RequesterError):
+    code = "login_request_malformed"
+    sentence = "The sign-in request has no valid {field}."
+    hint = "Start the sign-in again: concordat login."
+
+
+class LoginStateInvalid(RequesterError):
+    code = "login_state_invalid"
+    sentence = "This sign-in was not begun in this browser, is too old, or has already been completed."
+    hint = "Start the sign-in again: concordat login."
+
+
+class LoginRefusedByProvider(RequesterError):
+    code = "login_refused_by_provider"
+    sentence = "The identity provider did not sign this person in."
+    hint = "Try again, or ask the organization that runs the identity provider."
+
+
+class LoginCodeInvalid(RequesterError):
+    code = "login_code_invalid"
+    sentence = "The one-time code is unknown, too old, or has already been used."
+    hint = "Start the sign-in again: concordat login."
+
+
+class LoginVerifierMismatch(RequesterError):
+    code = "login_verifier_mismatch"
+    sentence = "The code verifier does not belong to this sign-in (RFC 7636 §4.6)."
+    hint = "Start the sign-in again in the program that began it."
+
+
+class LoginsTooMany(RequesterError):
+    code = "logins_too_many"
+    sentence = "More than {pending_max} sign-ins are under way."
+    hint = "Wait some minutes and try again."
+
+
+class PersonNotMapped(RequesterError):
+    code = "person_not_mapped"
+    sentence = "The organization's claims mapping gives this person no {claim}."
+    hint = "Ask the operator of the home node to map the identity provider's claims."
+
+
+class ClaimNotAssertable(RequesterError):
+    code = "claim_not_assertable"
+    sentence = "The network does not let this organization state the {claim} of this person."
+    hint = "The keyholders set what an organization may state; ask the operator of the home node."
+
+
+class PurposeNotInNetwork(RequesterError):
+    code = "purpose_not_in_network"
+    sentence = "The network has no purpose {purpose}."
+    hint = "Ask for one of the purposes that the network policy lists."
+
+
+class AssetForeign(RequesterError):
+    code = "asset_organization_unknown"
+    sentence = "The id names an organization that is not in this network."
+    hint = "Copy the id as it was shown in an answer of this network."
+
+
+class JobNotFound(RequesterError):
+    code = "job_not_found"
+    sentence = "There is no such stored search in this session."
+    hint = "Ask again: a stored search ends with its session and with the validity of what it shows."
+
+
+class ContentTypeUnsupported(RequesterError):
+    code = "content_type_unsupported"
+    sentence = "The body of this request must be application/json."
+    hint = "Send content-type: application/json."
+
+
+class ProviderUnreachable(PeerFailure):
+    code = "identity_provider_unreachable"
+    sentence = "The identity provider did not answer."
+    hint = "Ask the organization that runs the identity provider; the session store is not affected."
+
+
+class ProviderAnswerInvalid(PeerFailure):
+    code = "identity_provider_invalid"
+    sentence = "The identity provider's {document} is not valid: {problem}."
+    hint = "Compare the issuer in the home node's settings with the provider's discovery document."
+
+
+class IdTokenMalformed(RefusedDocument):
+    code = "id_token_malformed"
+    sentence = "The ID token is not a compact JWS with the required claims ({field})."
+    hint = "The identity provider must issue ID tokens as OpenID Connect Core §2 says."
+
+
+class IdTokenAlgorithm(RefusedDocument):
+    code = "id_token_algorithm"
+    sentence = "The ID token is signed with an algorithm that is not accepted."
+    hint = "Configure the identity provider for RS256, ES256 or EdDSA; HS* and none do not exist here."
+
+
+class IdTokenKeyUnknown(RefusedDocument):
+    code = "id_token_key_unknown"
+    sentence = "The identity provider publishes no key for this ID token."
+    hint = "The provider's key set must contain the signing key under the token's key id."
+
+
+class IdTokenSignatureInvalid(RefusedDocument):
+    code = "id_token_signature_invalid"
+    sentence = "The signature of the ID token does not verify."
+    hint = "Somebody changed the token, or the provider signs with a key it does not publish."
+
+
+class IdTokenIssuer(RefusedDocument):
+    code = "id_token_issuer"
+    sentence = "The ID token, or the answer it came with, is from another issuer."
+    hint = "Compare the issuer in the home node's settings with the provider's discovery document."
+
+
+class IdTokenAudience(RefusedDocument):
+    code = "id_token_audience"
+    sentence = "The ID token was issued for another client."
+    hint = "Compare the client id in the home node's settings with the provider's registration."
+
+
+class IdTokenTime(RefusedDocument):
+    code = "id_token_time"
+    sentence = "The ID token has expired or is from the future."
+    hint = "Compare the clocks of the identity provider and the home node."
+
+
+class IdTokenNonce(RefusedDocument):
+    code = "id_token_nonce"
+    sentence = "The ID token does not answer this sign-in (nonce)."
+    hint = "Start the sign-in again; if this repeats, a token is being replayed."
+
+
+class HomeSettingsInvalid(OperatorError):
+    code = "home_settings_invalid"
+    sentence = "The setting {setting} of the home node is not valid: {problem}."
+    hint = "Correct the setting; the documentation lists all of them."
+
+
+class HomeBundleUnusable(OperatorError):
+    code = "home_bundle_unusable"
+    sentence = "The home node has no trust bundle that is valid now."
+    hint = "Check the bundle's mirrors: concordat node doctor."

@@ -1,0 +1,51 @@
+"""Which HTTP status a person's program sees for each family of error, and for the few leaves that differ."""
+
+from __future__ import annotations
+
+from concordat_trust.canonical import JsonTooLarge
+from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
+
+from concordat_node.home.errors import (
+    ClaimNotAssertable,
+    ContentTypeUnsupported,
+    JobNotFound,
+    LoginCodeInvalid,
+    LoginRedirectRefused,
+    LoginRequestMalformed,
+    LoginStateInvalid,
+    LoginsTooMany,
+    LoginVerifierMismatch,
+    NotSignedIn,
+    PersonNotMapped,
+    PurposeNotInNetwork,
+)
+
+_STATUS: dict[type[ConcordatError], int] = {
+    NotSignedIn: 401,
+    LoginCodeInvalid: 400,
+    LoginVerifierMismatch: 400,
+    LoginRedirectRefused: 400,
+    LoginRequestMalformed: 400,
+    LoginStateInvalid: 400,
+    ClaimNotAssertable: 403,
+    PersonNotMapped: 403,
+    PurposeNotInNetwork: 403,
+    JobNotFound: 404,
+    JsonTooLarge: 413,
+    ContentTypeUnsupported: 415,
+    LoginsTooMany: 429,
+    RefusedDocument: 400,
+    PeerFailure: 502,
+    OperatorError: 503,
+}
+OTHER_STATUS = 422
+"""What the requester can correct in the question."""
+
+
+def status_of(error: ConcordatError) -> int:
+    """Return the status of an error: its own, or its family's."""
+    for cls in type(error).__mro__:
+        status = _STATUS.get(cls)
+        if status is not None:
+            return status
+    return OTHER_STATUS

@@ -1,0 +1,184 @@
+"""What the home node believes of what a coordinator, or its own node, handed over. Pure.
+
+Rules of this file, in the order of `judge`:
+
+1. The delivery must be this coordinator's, for this token and question, and account for exactly the organizations that
+   were asked. If it is not, nothing that came with it is used.
+2. A proved status needs its attestation, the one that the delivery names; every record is verified, sealed ones opened.
+   What fails is *found at home*: UNTRUSTED for who may not speak, STALE for too old a view, INVALID for the rest.
+3. The roster is the bundle's. Order, sums and completeness are computed here; the coordinator's own merge is compared
+   with ours over what it could read, and a difference is the finding `merge_mismatch`, never the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from concordat_trust.answer import NodeAnswer, VerifiedAnswer, result_from_wire, verify_node_answer
+from concordat_trust.answer_errors import AnswerNotInRoster, DeliveryMismatch, MergeMismatch
+from concordat_trust.attestation import Attestation, AttestationIssuerUnknown, AttestationKeyUnknown
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.canonical import JsonObject, parse_json
+from concordat_trust.delivery import DeliveredAnswer, verify_delivery
+from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended
+from concordat_trust.encoding import sha256_b64u
+from concordat_trust.errors import RefusedDocument
+from concordat_trust.ids import OrgId
+from concordat_trust.merge import MergedResult, Reported, merge, require_same_result
+from concordat_trust.vocabulary import PROVED, FoundStatus
+
+from concordat_node.home.mint import Round
+from concordat_node.home.relay_client import MERGED_MAX, Relayed, RelayedAnswer
+
+COORDINATOR_UNREACHABLE = "coordinator_unreachable"
+VIEW_TOO_OLD = "node_view_too_old"
+_UNTRUSTED = (OrganizationSuspended, MemberUnknown, KeyUnknown, AttestationIssuerUnknown, AttestationKeyUnknown)
+
+IsStale = Callable[[Attestation], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with what came, and whose answer it concerns; None is the coordinator's own part."""
+
+    organization: OrgId | None
+    code: str
+
+    def to_json(self) -> JsonObject:
+        return {"code": self.code, "organization": self.organization}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One round as far as it is believed. `raw` are the answers that were verified, as they came."""
+
+    merged: MergedResult
+    verified: Mapping[OrgId, VerifiedAnswer]
+    raw: Mapping[OrgId, RelayedAnswer]
+    reported: Mapping[OrgId, Reported]
+    delivery: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def valid_until(self) -> int | None:
+        """When the first of the answers ends; None when none of them does."""
+        ends = [answer.attestation.valid_until for answer in self.verified.values()]
+        return min((end for end in ends if end is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What is known about a round before its answers: who asked what, through whom, and when."""
+
+    round: Round
+    home: OrgId
+    bundle: TrustedBundle
+    is_stale: IsStale
+
+    def judge(self, relayed: Relayed, *, coordinator: OrgId, now: int) -> Judged:
+        """Return what is believed of a coordinator's answer. Raises: leaves of `delivery`, OrganizationSuspended."""
+        delivery = verify_delivery(
+            relayed.delivery,
+            bundle=self.bundle,
+            coordinator=coordinator,
+            home=self.home,
+            token_id=self.round.token_id,
+            question_hash=self.round.question.hash(),
+            organizations=tuple(self.round.parts),
+            at=now,
+        )
+        handed, findings = self._handed(relayed)
+        verified: dict[OrgId, VerifiedAnswer] = {}
+        reported: dict[OrgId, Reported] = {}
+        for delivered in delivery.answers:
+            verdict = self._verdict(delivered, handed.get(delivered.organization))
+            if isinstance(verdict, VerifiedAnswer):
+                verified[delivered.organization] = verdict
+            else:
+                reported[delivered.organization] = verdict
+        judged = self._judged(verified, handed, reported, relayed.delivery, findings)
+        return self._compared(judged, relayed, {d.organization: d for d in delivery.answers})
+
+    def judge_direct(self, answer: RelayedAnswer | Reported, others: Reported) -> Judged:
+        """Return what is believed when only the own node was asked; `others` is said of everybody else."""
+        verdict = answer if isinstance(answer, Reported) else self._verified(answer)
+        reported = {org: others for org in self.bundle.organizations if org != self.home}
+        if isinstance(verdict, Reported) or isinstance(answer, Reported):
+            reported[self.home] = verdict if isinstance(verdict, Reported) else Reported("INVALID")
+            return self._judged({}, {}, reported, None, [])
+        return self._judged({self.home: verdict}, {self.home: answer}, reported, None, [])
+
+    def _handed(self, relayed: Relayed) -> tuple[dict[OrgId, RelayedAnswer], list[Finding]]:
+        handed: dict[OrgId, RelayedAnswer] = {}
+        findings: list[Finding] = []
+        for answer in relayed.answers:
+            if answer.organization not in self.round.parts or answer.organization in handed:
+                findings.append(Finding(answer.organization, AnswerNotInRoster.code))
+            else:
+                handed[answer.organization] = answer
+        return handed, findings
+
+    def _verdict(self, delivered: DeliveredAnswer, answer: RelayedAnswer | None) -> VerifiedAnswer | Reported:
+        if delivered.status not in PROVED:
+            return Reported.of(delivered.status, delivered.code)
+        if answer is None or answer.attestation is None:
+            return Reported("INVALID", DeliveryMismatch.code)
+        if sha256_b64u(answer.attestation.encode("utf-8")) != delivered.attestation_sha256:
+            return Reported("INVALID", DeliveryMismatch.code)
+        return self._verified(answer)
+
+    def _verified(self, answer: RelayedAnswer) -> VerifiedAnswer | Reported:
+        org, question = answer.organization, self.round.question
+        try:
+            results = tuple(result_from_wire(result, question.projection) for result in answer.results)
+            verified = verify_node_answer(
+                NodeAnswer(org, answer.attestation or "", results),
+                org=org,
+                question=question,
+                part=self.round.parts[org],
+                token_id=self.round.token_id,
+                home=self.home,
+                bundle=self.bundle,
+                open_sealed=self.round.open_sealed,
+                asked_at=self.round.minted_at,
+            )
+        except RefusedDocument as error:
+            return Reported(_found(error), error.code)
+        if self.is_stale(verified.attestation):
+            return Reported("STALE", VIEW_TOO_OLD)
+        return verified
+
+    def _judged(
+        self,
+        verified: Mapping[OrgId, VerifiedAnswer],
+        handed: Mapping[OrgId, RelayedAnswer],
+        reported: Mapping[OrgId, Reported],
+        delivery: str | None,
+        findings: list[Finding],
+    ) -> Judged:
+        bundle = self.bundle
+        merged = merge(self.round.question, tuple(verified.values()), reported, bundle.organizations, bundle.statistics)
+        found = [Finding(org, r.code or r.status.lower()) for org, r in sorted(reported.items()) if _is_found(r)]
+        raw = {org: handed[org] for org in verified}
+        return Judged(merged, verified, raw, reported, delivery, (*findings, *found))
+
+    def _compared(self, judged: Judged, relayed: Relayed, delivered: Mapping[OrgId, DeliveredAnswer]) -> Judged:
+        bundle = self.bundle
+        # What the coordinator could know: sealed records unread, and no status that was found only here.
+        said = {org: Reported.of(d.status, d.code) for org, d in delivered.items() if org not in judged.verified}
+        readable = tuple(answer.as_relay_saw() for answer in judged.verified.values())
+        expected = merge(self.round.question, readable, said, bundle.organizations, bundle.statistics)
+        try:
+            require_same_result(parse_json(relayed.merged.encode("utf-8"), bytes_max=MERGED_MAX), expected)
+        except RefusedDocument:
+            return replace(judged, findings=(*judged.findings, Finding(None, MergeMismatch.code)))
+        return judged
+
+
+def _found(error: RefusedDocument) -> FoundStatus:
+    return "UNTRUSTED" if isinstance(error, _UNTRUSTED) else "INVALID"
+
+
+def _is_found(report: Reported) -> bool:
+    return report.status in ("INVALID", "UNTRUSTED", "STALE")

@@ -1,0 +1,155 @@
+"""Signing in from the command line: RFC 8252 loopback redirect, PKCE on both legs, one session token at the end.
+
+The order, and what each step is bound to:
+
+1. `begin`     the command line's redirect address, challenge and state are stored under a fresh state; a cookie binds
+               the sign-in to this browser, so that nobody can be made to finish a sign-in that another began.
+2. `complete`  the provider's answer: state and cookie (once), issuer (RFC 9207), code + our own verifier → ID token
+               with our nonce → mapped claims → a one-time code, sent to the command line's own loopback address only.
+3. `redeem`    one-time code + the command line's verifier → session.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from concordat_trust.errors import ConcordatError
+
+from concordat_node.home.claims import ClaimsMapping, map_claims
+from concordat_node.home.errors import (
+    IdTokenIssuer,
+    LoginCodeInvalid,
+    LoginRedirectRefused,
+    LoginRefusedByProvider,
+    LoginRequestMalformed,
+    LoginStateInvalid,
+)
+from concordat_node.home.pending import ClientRequest, PendingLogin, PendingStore
+from concordat_node.home.provider import IdentityProvider
+from concordat_node.home.sessions import Person, Session, SessionStore
+
+CODE_LENGTH_MAX = 2_048
+CALLBACK_PATH = "/callback"
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+_STATE = re.compile(r"[A-Za-z0-9._~-]{16,128}")
+
+T = TypeVar("T")
+_log = logging.getLogger("concordat.node.home")
+
+
+class RunBlocking(Protocol):
+    """Runs a function that blocks (SQLite) off the event loop, in a bounded pool."""
+
+    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Where to send the browser, and the cookie to set when a sign-in begins."""
+
+    location: str
+    cookie: str | None = None
+
+
+class Login:
+    """The sign-in of one home node."""
+
+    def __init__(
+        self,
+        *,
+        provider: IdentityProvider,
+        issuer: str,
+        mapping: ClaimsMapping,
+        pending: PendingStore,
+        sessions: SessionStore,
+        run_blocking: RunBlocking,
+    ) -> None:
+        self._provider = provider
+        self._issuer = issuer
+        self._mapping = mapping
+        self._pending = pending
+        self._sessions = sessions
+        self._run_blocking = run_blocking
+
+    async def begin(self, query: Mapping[str, str], *, now: int) -> Redirect:
+        """Return the way to the provider.
+
+        Raises: LoginRedirectRefused, LoginRequestMalformed, LoginsTooMany, ProviderUnreachable, ProviderAnswerInvalid.
+        """
+        client = parse_client_request(query)
+        begun = await self._run_blocking(lambda: self._pending.begin(client, now=now))
+        location = await self._provider.authorization_url(
+            state=begun.state, nonce=begun.pending.nonce, verifier=begun.pending.provider_verifier, now=now
+        )
+        return Redirect(location, begun.browser)
+
+    async def complete(self, query: Mapping[str, str], cookie: str, *, now: int) -> Redirect:
+        """Return the way back to the command line, with its one-time code or with the code of what went wrong.
+
+        Raises: LoginStateInvalid, when it is not known whom to tell.
+        """
+        state = query.get("state", "")
+        if not _STATE.fullmatch(state) or not _STATE.fullmatch(cookie):
+            raise LoginStateInvalid
+        login = await self._run_blocking(lambda: self._pending.take(state, cookie, now=now))
+        try:
+            person = await self._identify(query, login, now)
+        except ConcordatError as error:
+            _log.warning("sign-in refused: %s", error.code)
+            return _back(login.client, "error", error.code)
+        code = await self._run_blocking(lambda: self._pending.issue_code(person, login.client, now=now))
+        return _back(login.client, "code", code)
+
+    async def redeem(self, code: str, verifier: str, *, now: int) -> tuple[str, Session]:
+        """Return a new session token and its session. Raises: LoginCodeInvalid, LoginVerifierMismatch."""
+        if len(code) > CODE_LENGTH_MAX:
+            raise LoginCodeInvalid
+        if not _VERIFIER.fullmatch(verifier):
+            raise LoginRequestMalformed(field="code_verifier")
+        person = await self._run_blocking(lambda: self._pending.redeem(code, verifier, now=now))
+        return await self._run_blocking(lambda: self._sessions.open(person, now=now))
+
+    async def _identify(self, query: Mapping[str, str], login: PendingLogin, now: int) -> Person:
+        # RFC 9207 §2.4: an answer that names its issuer must name ours, also an error.
+        if query.get("iss", self._issuer) != self._issuer:
+            raise IdTokenIssuer
+        code = query.get("code", "")
+        if "error" in query or not 0 < len(code) <= CODE_LENGTH_MAX:
+            raise LoginRefusedByProvider
+        claims = await self._provider.identify(code, verifier=login.provider_verifier, nonce=login.nonce, now=now)
+        return Person(str(claims["sub"]), map_claims(claims, self._mapping))
+
+
+def _back(client: ClientRequest, name: str, value: str) -> Redirect:
+    return Redirect(f"{client.redirect_uri}?{urlencode({name: value, 'state': client.state})}")
+
+
+def parse_client_request(query: Mapping[str, str]) -> ClientRequest:
+    """Return what the command line asked for. Raises: LoginRedirectRefused, LoginRequestMalformed."""
+    redirect_uri = query.get("redirect_uri", "")
+    if not is_loopback_redirect(redirect_uri):
+        raise LoginRedirectRefused
+    challenge, state = query.get("code_challenge", ""), query.get("state", "")
+    if not _CHALLENGE.fullmatch(challenge) or query.get("code_challenge_method", "S256") != "S256":
+        raise LoginRequestMalformed(field="code_challenge")
+    if not _STATE.fullmatch(state):
+        raise LoginRequestMalformed(field="state")
+    return ClientRequest(redirect_uri, challenge, state)
+
+
+def is_loopback_redirect(uri: str) -> bool:
+    """Return whether the address is exactly http://127.0.0.1:PORT/callback or its IPv6 twin (RFC 8252 §7.3, §8.3)."""
+    try:
+        port = urlsplit(uri).port
+    except ValueError:
+        return False
+    return bool(port) and uri in (
+        f"http://127.0.0.1:{port}{CALLBACK_PATH}",
+        f"http://[::1]:{port}{CALLBACK_PATH}",
+    )

@@ -1,0 +1,126 @@
+"""Reading what a person's program sends: strict JSON of a bounded size, every field known, nothing coerced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.canonical import JsonObject, parse_object
+from concordat_trust.filters import Filter, parse_filter
+from concordat_trust.filters import to_json as filter_to_json
+from concordat_trust.ids import AssetId, OrgId
+from concordat_trust.question import IDS_MAX, TEXT_MAX, Purpose, Question, parse_purpose, question_from_json
+from concordat_trust.shape import Shape
+
+from concordat_node.home.errors import AssetForeign
+from concordat_node.home.sentence import SENTENCE_MAX, Understood, understand
+
+BODY_BYTES_MAX = 65_536
+PAGE_SIZE = 20
+SECRET_LENGTH_MAX = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A question as it will be asked, and what its sentence was taken to mean (None for a typed one)."""
+
+    question: Question
+    understood: Understood | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetsRequest:
+    """A question for records by their ids."""
+
+    question: Question
+    ids: Mapping[OrgId, tuple[str, ...]]
+
+
+def parse_redeem(body: bytes) -> tuple[str, str]:
+    """Return (code, code_verifier) of POST /v1/session. Raises: DocumentMalformed and the JSON refusals."""
+    shape = Shape(parse_object(body, bytes_max=BODY_BYTES_MAX), "session")
+    code = shape.text("code", length_min=1, length_max=SECRET_LENGTH_MAX)
+    verifier = shape.text("code_verifier", length_max=SECRET_LENGTH_MAX)
+    shape.finish()
+    return code, verifier
+
+
+def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:
+    """Return the question of POST /v1/questions.
+
+    {sentence | question {text, filter}, purpose {code, …}, page_size?, sort?, facets?}
+    Raises: DocumentMalformed, QuestionMalformed, FieldUnsupported, the refusals of `understand`, the JSON refusals.
+    """
+    shape = Shape(parse_object(body, bytes_max=BODY_BYTES_MAX), "request")
+    purpose = _purpose(shape)
+    if shape.has("sentence") == shape.has("question"):
+        raise shape.refuse("sentence", "or question must be there, and not both")
+    understood: Understood | None = None
+    if shape.has("sentence"):
+        understood = understand(shape.text("sentence", length_max=SENTENCE_MAX))
+        text, wanted = understood.text, understood.filter
+    else:
+        text, wanted = _typed(shape.object("question"))
+    extra: JsonObject = {
+        "facets": list(shape.texts("facets", count_max=10, length_max=40)) if shape.has("facets") else [],
+        "page_size": shape.integer("page_size") if shape.has("page_size") else PAGE_SIZE,
+        "sort": shape.raw_object("sort") if shape.has("sort") else {"by": "relevance"},
+    }
+    shape.finish()
+    typed: JsonObject = {"filter": None if wanted is None else filter_to_json(wanted), "text": text}
+    return SearchRequest(_question("search", purpose, bundle, {**typed, **extra}), understood)
+
+
+def parse_assets(body: bytes, bundle: TrustedBundle) -> AssetsRequest:
+    """Return the question of POST /v1/assets: {ids, purpose {code, …}}.
+
+    Raises: AssetIdInvalid, AssetForeign, DocumentMalformed, the JSON refusals.
+    """
+    shape = Shape(parse_object(body, bytes_max=BODY_BYTES_MAX), "request")
+    purpose = _purpose(shape)
+    ids = shape.texts("ids", count_max=IDS_MAX, length_max=120)
+    shape.finish()
+    if not ids or len(set(ids)) != len(ids):
+        raise shape.refuse("ids", "is not a list of different ids")
+    by_organization: dict[OrgId, tuple[str, ...]] = {}
+    for asset_id in map(AssetId.parse, ids):
+        if asset_id.org not in bundle.organizations:
+            raise AssetForeign
+        by_organization[asset_id.org] = (*by_organization.get(asset_id.org, ()), str(asset_id))
+    plain: JsonObject = {
+        "facets": [],
+        "filter": None,
+        "page_size": PAGE_SIZE,
+        "sort": {"by": "relevance"},
+        "text": "",
+    }
+    return AssetsRequest(_question("assets", purpose, bundle, plain), by_organization)
+
+
+def _purpose(shape: Shape) -> Purpose:
+    # Who leaves the modifiers out says that they do not apply; the code itself has no default.
+    given = shape.raw_object("purpose")
+    plain: JsonObject = {"commercial": False, "disease": None, "method": None, "project": None}
+    return parse_purpose({**plain, **given})
+
+
+def _typed(shape: Shape) -> tuple[str, Filter | None]:
+    text = shape.text("text", length_max=TEXT_MAX) if shape.has("text") else ""
+    wanted = parse_filter(shape.value("filter")) if shape.has("filter") and shape.value("filter") is not None else None
+    shape.finish()
+    return text, wanted
+
+
+def _question(operation: str, purpose: Purpose, bundle: TrustedBundle, fields: JsonObject) -> Question:
+    return question_from_json(
+        {
+            **fields,
+            "network": bundle.network.id,
+            "operation": operation,
+            "projection": "card" if operation == "search" else "asset",
+            "purpose": purpose.to_json(),
+            "question_version": 1,
+            "stats_revision": bundle.statistics.revision,
+        }
+    )

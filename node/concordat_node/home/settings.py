@@ -1,0 +1,119 @@
+"""The settings of the home door, read from one JSON object, every field named and bounded.
+
+`parse_home_settings` takes the object `home` of the node's settings. A field that is missing has the default written
+here; a field that is unknown is refused. No default widens access: there is no provider, client or mapping by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from concordat_trust.canonical import JsonObject
+from concordat_trust.shape import DocumentMalformed, Shape
+
+from concordat_node.home.claims import ClaimsMapping, parse_claims_mapping
+from concordat_node.home.errors import HomeSettingsInvalid
+
+SESSION_IDLE_S = 3_600
+SESSION_ABSOLUTE_S = 12 * 3_600
+LIFETIME_MAX_S = 7 * 24 * 3_600
+QUESTION_DEADLINE_MS = 8_000
+QUESTION_DEADLINE_MAX_MS = 60_000
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """The organization's own identity provider, and how it knows this node."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomeSettings:
+    """Everything the operator decides about the home door."""
+
+    base_url: str
+    """Where people reach this node; the redirect address registered at the provider is `{base_url}/login/callback`."""
+    provider: ProviderSettings
+    claims: ClaimsMapping
+    coordinators: tuple[str, ...]
+    """Ids of coordinators, asked in this order until one answers."""
+    session_idle_s: int = SESSION_IDLE_S
+    session_absolute_s: int = SESSION_ABSOLUTE_S
+    question_deadline_ms: int = QUESTION_DEADLINE_MS
+
+    @property
+    def redirect_uri(self) -> str:
+        return f"{self.base_url}/login/callback"
+
+
+def parse_home_settings(obj: JsonObject) -> HomeSettings:
+    """Return the settings. Raises: HomeSettingsInvalid with the setting's name."""
+    try:
+        return _parse(Shape(obj, "home"))
+    except DocumentMalformed as error:
+        setting = f"{error.fields['where']}.{error.fields['field']}"
+        raise HomeSettingsInvalid(setting=setting, problem=error.fields["problem"]) from error
+
+
+def _parse(shape: Shape) -> HomeSettings:
+    settings = HomeSettings(
+        base_url=_url(shape, "base_url"),
+        provider=_provider(shape.object("provider")),
+        claims=parse_claims_mapping(shape.object("claims")),
+        coordinators=shape.texts("coordinators", count_max=10, length_max=40),
+        session_idle_s=_seconds(shape, "session_idle_s", SESSION_IDLE_S),
+        session_absolute_s=_seconds(shape, "session_absolute_s", SESSION_ABSOLUTE_S),
+        question_deadline_ms=_or_default(
+            shape.optional_integer("question_deadline_ms", minimum=100, maximum=QUESTION_DEADLINE_MAX_MS),
+            QUESTION_DEADLINE_MS,
+        ),
+    )
+    shape.finish()
+    return settings
+
+
+def _provider(shape: Shape) -> ProviderSettings:
+    scope = shape.optional_text("scope", length_max=200)
+    provider = ProviderSettings(
+        issuer=_url(shape, "issuer"),
+        client_id=shape.text("client_id", length_min=1, length_max=200),
+        client_secret=shape.optional_text("client_secret", length_max=200),
+        scope="openid" if scope is None else scope,
+    )
+    if "openid" not in provider.scope.split():
+        raise shape.refuse("scope", "does not contain openid")
+    shape.finish()
+    return provider
+
+
+def _seconds(shape: Shape, name: str, default: int) -> int:
+    return _or_default(shape.optional_integer(name, minimum=60, maximum=LIFETIME_MAX_S), default)
+
+
+def _or_default(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _url(shape: Shape, name: str) -> str:
+    value = shape.text(name, length_min=1, length_max=300)
+    if not is_trustworthy_url(value) or value.endswith("/"):
+        raise shape.refuse(name, "is not an https address (http only on loopback) without a slash at its end")
+    return value
+
+
+def is_trustworthy_url(value: str) -> bool:
+    """Return whether the address is https, or http on this machine, and has neither user, query nor fragment."""
+    try:
+        parts = urlsplit(value)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    if "@" in parts.netloc or parts.query or parts.fragment or not parts.hostname or not port_is_valid:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
