@@ -1,0 +1,465 @@
+"""A node in memory with its real registry, index, gate, log and door; and signed questions to ask it.
+
+Deterministic: keys come from the network factory, randomness from a counter, time from `now`. The policy is a table in
+Python (`TableEngine`) unless a test brings another engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from concordat_node.access.decisions import ClassDecisions, Registry, RunBlocking
+from concordat_node.access.gate import Gate
+from concordat_node.answering.answer import Answering
+from concordat_node.api.door import NodeDoor
+from concordat_node.ledger.ledger import Ledger
+from concordat_node.policy.engine import (
+    Decision,
+    DecisionRequest,
+    Mask,
+    Missing,
+    NodePolicy,
+    Notice,
+    PolicyEngine,
+    PolicyUnavailable,
+    Scope,
+    denied,
+)
+from concordat_node.registry.engine import Database
+from concordat_node.registry.migrate import upgrade
+from concordat_node.registry.records import NO_EMBARGO, AssetRecord, PolicyAttributes
+from concordat_node.registry.rules import Imported, ImportedAsset
+from concordat_node.registry.store import RegistryStore
+from concordat_node.registry.writing import write_batch
+from concordat_node.search.index import SearchIndex
+from concordat_node.search.index_writer import PostingWriter, ensure_index
+from concordat_node.search.posting_index import SqlPostingIndex
+from concordat_trust.bundle import TrustedBundle
+from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
+from concordat_trust.encoding import b64u
+from concordat_trust.ids import AssetId, AssetKind, OrgId
+from concordat_trust.query_token import RequesterClaims, mint_query_token
+from concordat_trust.question import Part, Purpose, Question
+from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
+from concordat_trust.sealing import SealingKey
+from concordat_trust.text import TermStatistics
+from concordat_trust.vocabulary import Clearance, Level
+from concordat_trust.wire.documents import DOCUMENT_IDS
+from concordat_trust.wire.transport import WireRequest, WireResponse
+from sqlalchemy import StaticPool, create_engine
+
+from tests.factories.network import NOW, TestNetwork
+
+T = TypeVar("T")
+
+HOME = OrgId.parse("alma-university")
+NORTH = OrgId.parse("north-hospital")
+RELAY = OrgId.parse("relay-one")
+SEALING_KEY = SealingKey.from_seed(hashlib.sha256(b"sealing").digest())
+SUMMARY_MASKS = ("description", "cohort_size", "contact", "trained_on", "evaluations")
+GUEST = RequesterClaims("researcher", "guest", Clearance.PUBLIC)
+ANALYST = RequesterClaims("faculty", "analyst", Clearance.CONTROLLED)
+
+
+class Entropy:
+    """Bytes from a counter: the same calls give the same bytes."""
+
+    def __init__(self, seed: str = "node") -> None:
+        self._seed = seed
+        self._calls = 0
+
+    def __call__(self, count: int) -> bytes:
+        self._calls += 1
+        return hashlib.shake_128(f"{self._seed} {self._calls}".encode()).digest(count)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, now: int = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+async def run_directly(call: Callable[[], T]) -> T:
+    """Run a blocking call in place, as the simulation does."""
+    return call()
+
+
+def permit(attributes: PolicyAttributes, **changes: object) -> Decision:
+    """Return the decision that discloses everything, with changes."""
+    values: dict[str, object] = {
+        "verdict": "permit",
+        "level": Level.FULL,
+        "masks": {},
+        "obligations": (),
+        "reasons": (),
+        "missing": (),
+        "agreement_ids": (),
+        "relay_may_read": attributes.relay_may_read,
+        "valid_until": None,
+    }
+    return Decision(**{**values, **changes})  # type: ignore[arg-type]  # names are those of Decision
+
+
+def review(attributes: PolicyAttributes, **changes: object) -> Decision:
+    """Return the decision of a summary with the baseline's masks."""
+    return permit(
+        attributes,
+        **{
+            "verdict": "review",
+            "level": Level.SUMMARY,
+            "masks": {name: Mask() for name in SUMMARY_MASKS},
+            "missing": (Missing("agreement_missing", "data_owner"),),
+            **changes,
+        },
+    )
+
+
+def by_clearance(request: DecisionRequest, attributes: PolicyAttributes) -> Decision:
+    """The table: active assets within the clearance are permitted, discoverable ones are shown in summary."""
+    if attributes.status != "active":
+        return denied("status_not_active")
+    if attributes.sensitivity <= request.requester.clearance:
+        return permit(attributes, agreement_ids=attributes.agreements, valid_until=_ends(request, attributes))
+    return review(attributes) if attributes.discoverable == "summary" else denied("clearance")
+
+
+def _ends(request: DecisionRequest, attributes: PolicyAttributes) -> int | None:
+    ends = [request.agreements[item].valid_until for item in attributes.agreements]
+    return min(ends, default=None)
+
+
+Table = Callable[[DecisionRequest, PolicyAttributes], Decision]
+
+
+@dataclass
+class TableEngine:
+    """A `PolicyEngine` that decides by a Python function; `page` decides the page, when it is to differ."""
+
+    table: Table = by_clearance
+    page: Table | None = None
+    revision: str = "cd" * 32
+    is_dead: bool = False
+    scope_calls: list[DecisionRequest] = field(default_factory=list)
+    class_calls: list[Mapping[str, PolicyAttributes]] = field(default_factory=list)
+    page_calls: list[Sequence[PolicyAttributes]] = field(default_factory=list)
+
+    async def scope(self, request: DecisionRequest) -> Scope:
+        self._refuse_dead()
+        self.scope_calls.append(request)
+        policy = request.node_policy
+        notice = Notice()
+        if policy.notice_mode == "standing":
+            notice = Notice("standing", policy.notice_code, policy.notice_contact)
+        if request.purpose.code in policy.purposes_admitted:
+            return Scope(admitted=True, code=None, notice=notice)
+        return Scope(admitted=False, code="purpose_not_admitted", notice=notice)
+
+    async def decide_classes(
+        self, request: DecisionRequest, classes: Mapping[str, PolicyAttributes]
+    ) -> Mapping[str, Decision]:
+        self._refuse_dead()
+        self.class_calls.append(classes)
+        return {key: self.table(request, attributes) for key, attributes in classes.items()}
+
+    async def decide_page(self, request: DecisionRequest, page: Sequence[PolicyAttributes]) -> tuple[Decision, ...]:
+        self._refuse_dead()
+        self.page_calls.append(page)
+        return tuple((self.page or self.table)(request, attributes) for attributes in page)
+
+    def _refuse_dead(self) -> None:
+        if self.is_dead:
+            raise PolicyUnavailable(cause="unreachable")
+
+
+def attributes_of(kind: AssetKind = "model", **changes: object) -> PolicyAttributes:
+    """Return the policy attributes of a public, active asset, with changes."""
+    values: dict[str, object] = {
+        "kind": kind,
+        "sensitivity": 0,
+        "permission": "DUO:0000042",
+        "disease": None,
+        "modifiers": (),
+        "agreements": (),
+        "approval_required": False,
+        "discoverable": "none",
+        "summary_metrics": False,
+        "relay_may_read": True,
+        "embargo_until": NO_EMBARGO,
+        "status": "active",
+    }
+    return PolicyAttributes(**{**values, **changes}).in_order()  # type: ignore[arg-type]  # names are the class's own
+
+
+def asset_id(name: str, kind: AssetKind = "model", org: OrgId = NORTH) -> AssetId:
+    return AssetId.new(org, kind, hashlib.sha256(name.encode()).digest()[:16])
+
+
+def make_asset(
+    name: str,
+    policy: PolicyAttributes | None = None,
+    *,
+    kind: AssetKind = "model",
+    org: OrgId = NORTH,
+    **changes: object,
+) -> ImportedAsset:
+    """Return an asset of `org` whose id comes from its name, with the attributes of its class."""
+    held = attributes_of(kind) if policy is None else policy
+    values: dict[str, object] = {
+        "id": asset_id(name, kind, org),
+        "title": f"{name} title",
+        "class_id": held.class_id,
+        "created": "2026-03-01",
+        "summary": f"A clinical {kind} about {name}.",
+        "description": f"Long words about {name}.",
+        "keywords": ("clinical", "trial"),
+        "task": "classification",
+        "framework": "scikit-learn",
+        "modality": "tabular",
+        "license": "CC-BY-4.0",
+        "origin": "simulated",
+        "version": "1.0.0",
+        "cohort_size": 240,
+        "contact": f"data@{org}.example",
+    }
+    return ImportedAsset(AssetRecord(**{**values, **changes}), held)  # type: ignore[arg-type]  # names are the class's own
+
+
+def memory_database(image: bytes = b"") -> Database:
+    """Return a database in memory, on one connection: empty, or with the content of a database file."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        if image:
+            connection.deserialize(image)
+        connection.execute("PRAGMA foreign_keys=ON")
+        return connection
+
+    engine = create_engine("sqlite://", poolclass=StaticPool, creator=connect)
+    return Database(engine, engine)
+
+
+_IMAGES: dict[str, bytes] = {}
+
+
+def _registry_image(statistics: TermStatistics) -> bytes:
+    """Return a migrated registry without records; a migration takes longer than a test."""
+    if statistics.revision not in _IMAGES:
+        _IMAGES[statistics.revision] = _migrated(statistics)
+    return _IMAGES[statistics.revision]
+
+
+def _migrated(statistics: TermStatistics) -> bytes:
+    database = memory_database()
+    upgrade(database)
+    ensure_index(database, statistics)
+    connection = database.writer.raw_connection()
+    try:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        return driver.serialize()
+    finally:
+        connection.close()
+
+
+@dataclass
+class TestNode:
+    """A node in memory. `handle` is its door; what lies behind is there for a test to look at or to change."""
+
+    __test__ = False
+
+    organization: OrgId
+    door: NodeDoor
+    gate: Gate
+    ledger: Ledger
+    registry: RegistryStore
+    database: Database
+    engine: PolicyEngine
+    clock: Clock
+    bundle: TrustedBundle | None
+
+    async def handle(self, request: WireRequest) -> WireResponse:
+        return await self.door.handle(request)
+
+    def write(self, records: Sequence[Imported]) -> None:
+        """Import more records, as the import command does."""
+        assert self.bundle is not None
+        with self.database.writing() as connection:
+            write_batch(connection, records, PostingWriter(self.bundle.statistics), now=self.clock())
+
+
+def make_node(
+    network: TestNetwork,
+    org: str,
+    records: Sequence[Imported] = (),
+    *,
+    engine: PolicyEngine | None = None,
+    node_policy: NodePolicy | None = None,
+    clock: Clock | None = None,
+    entropy: Callable[[int], bytes] | None = None,
+    ledger: Ledger | None = None,
+    registry: Callable[[RegistryStore], Registry] = lambda store: store,
+    index: Callable[[SqlPostingIndex], SearchIndex] = lambda index: index,
+    run_blocking: RunBlocking = run_directly,
+    decisions_remembered_s: int = 30,
+    answer_timeout_ms: int = 10_000,
+    questions_max: int = 8,
+) -> TestNode:
+    """Return a node of `org` that holds `records`; `registry` and `index` may wrap the real ones."""
+    organization = OrgId.parse(org)
+    clock = Clock() if clock is None else clock
+    entropy = Entropy(org) if entropy is None else entropy
+    database = memory_database(_registry_image(network.bundle.statistics))
+    store = RegistryStore(database)
+    policy_engine = TableEngine() if engine is None else engine
+    ledger = Ledger(memory_database()) if ledger is None else ledger
+    decisions = ClassDecisions(
+        engine=policy_engine,
+        registry=registry(store),
+        run_blocking=run_blocking,
+        remembered_s=decisions_remembered_s,
+    )
+    gate = Gate(
+        organization=organization,
+        registry=registry(store),
+        index=index(SqlPostingIndex(database)),
+        engine=policy_engine,
+        decisions=decisions,
+        run_blocking=run_blocking,
+        entropy=entropy,
+    )
+    answering = Answering(
+        organization=organization,
+        node_policy=node_policy or NodePolicy(purposes_admitted=("GRU", "HMB", "DS", "MDS")),
+        engine=policy_engine,
+        decisions=decisions,
+        gate=gate,
+        ledger=ledger,
+        key=network.keys[organization]["attestation"],
+        run_blocking=run_blocking,
+        clock=clock,
+        entropy=entropy,
+    )
+    node: TestNode
+    door = NodeDoor(
+        organization=organization,
+        bundle=lambda: node.bundle,
+        answering=answering,
+        clock=clock,
+        request_bytes_max=131_072,
+        answer_timeout_ms=answer_timeout_ms,
+        questions_max=questions_max,
+    )
+    node = TestNode(organization, door, gate, ledger, store, database, policy_engine, clock, network.bundle)
+    node.write(records)
+    return node
+
+
+def make_question(network: TestNetwork, **changes: object) -> Question:
+    """Return a search for everything, for general research, with changes."""
+    values: dict[str, object] = {
+        "network": network.bundle.network.id,
+        "operation": "search",
+        "purpose": Purpose("GRU"),
+        "stats_revision": network.bundle.statistics.revision,
+    }
+    return Question(**{**values, **changes})  # type: ignore[arg-type]  # names are those of Question
+
+
+def make_assets_question(network: TestNetwork, **changes: object) -> Question:
+    return make_question(network, **{"operation": "assets", "projection": "asset", **changes})
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A signed question under construction: change one thing with `replace`, then `request()`."""
+
+    network: TestNetwork
+    question: bytes
+    to: OrgId = NORTH
+    part: bytes = Part().canonical()
+    home: OrgId = HOME
+    presenter: OrgId = RELAY
+    claims: RequesterClaims = GUEST
+    subject: str = "p-4711"
+    token_id: str = b64u(hashlib.sha256(b"token").digest()[:16])
+    document: str = "search"
+    now: int = NOW
+    timeout_ms: str | None = None
+
+    def token(self) -> str:
+        keys = self.network.keys
+        return mint_query_token(
+            key=keys[self.home]["query_token"],
+            issuer=self.home,
+            subject=self.subject,
+            network=self.network.bundle.network.id,
+            question=self.question,
+            parts={self.to: self.part},
+            claims=self.claims,
+            presenter=keys[self.presenter]["request"].key_id,
+            enc=SEALING_KEY.public,
+            token_id=self.token_id,
+            now=self.now,
+        )
+
+    def body(self) -> bytes:
+        variables: JsonObject = {"part": self.part.decode(), "question": self.question.decode()}
+        return canonical_bytes({"documentId": DOCUMENT_IDS[self.document], "variables": variables})
+
+    def request(self, *, token: str | None = None, body: bytes | None = None) -> WireRequest:
+        return self.signed(self.token() if token is None else token, self.body() if body is None else body)
+
+    def signed(self, token: str, body: bytes) -> WireRequest:
+        message = SignedMessage(
+            method="POST",
+            authority=authority_of(self.network.bundle.member(self.to).endpoint),
+            path="/graphql",
+            content_type="application/json",
+            authorization=f"Bearer {token}",
+            body=body,
+        )
+        key = self.network.keys[self.presenter]["request"]
+        headers = sign_request(message, key=key, created=self.now, nonce=b64u(hashlib.sha256(body).digest()[:16]))
+        if self.timeout_ms is not None:
+            headers["concordat-timeout-ms"] = self.timeout_ms
+        return WireRequest("POST", "/graphql", headers, body)
+
+
+def asking(network: TestNetwork, question: Question, *, ids: Sequence[str] = (), **changes: object) -> Asking:
+    """Return the asking of `question`, with the ids in the part."""
+    values: dict[str, object] = {
+        "network": network,
+        "question": question.canonical(),
+        "part": Part(tuple(ids)).canonical(),
+        "document": question.operation,
+    }
+    return Asking(**{**values, **changes})  # type: ignore[arg-type]  # names are those of Asking
+
+
+def refused_code(response: WireResponse) -> str:
+    """Return the code of an unsigned refusal."""
+    body = parse_object(response.body, bytes_max=100_000)
+    assert response.status >= 400
+    assert "data" not in body
+    errors = body["errors"]
+    assert isinstance(errors, list)
+    assert isinstance(errors[0], dict)
+    return str(errors[0]["message"])
+
+
+def answer_of(response: WireResponse, field_name: str = "search") -> JsonObject:
+    """Return the NodeAnswer of a given answer."""
+    assert response.status == 200, response.body
+    data = parse_object(response.body, bytes_max=4_000_000)["data"]
+    assert isinstance(data, dict)
+    answer = data[field_name]
+    assert isinstance(answer, dict)
+    return answer
