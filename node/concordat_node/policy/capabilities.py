@@ -26,8 +26,8 @@ def capabilities_text(current: bytes) -> str:
     builtins = document.get("builtins")
     kept = [_plain(b) for b in builtins if _is_allowed(b)] if isinstance(builtins, list) else []
     lines = ",\n".join("    " + json.dumps(b, sort_keys=True) for b in kept)
-    features = json.dumps(list(FEATURES))
-    return f'{{\n  "allow_net": [],\n  "features": {features},\n  "future_keywords": [],\n  "builtins": [\n{lines}\n  ]\n}}\n'
+    head = f'  "allow_net": [],\n  "features": {json.dumps(list(FEATURES))},\n  "future_keywords": [],\n'
+    return f'{{\n{head}  "builtins": [\n{lines}\n  ]\n}}\n'
 
 
 def _is_allowed(builtin: Json) -> bool:

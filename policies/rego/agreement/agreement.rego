@@ -34,11 +34,11 @@ chosen(r) := [longest |
 missing_code(r) := concat("_", ["agreement", _closest(r)])
 
 _closest(r) := states[0] if {
-	states := [state |
-		some state in ["expired", "not_yet_valid", "purpose", "revoked"]
-		state in {_states[id] | some id in r.agreements}
-	]
+	found := {_states[id] | some id in r.agreements}
+	states := [state | some state in _by_closeness; state in found]
 } else := "missing"
+
+_by_closeness := ["expired", "not_yet_valid", "purpose", "revoked"]
 
 _none_needed(r) if {
 	r.agreements == []
@@ -52,9 +52,8 @@ _state(agreement) := "usable" if {
 	_covers(agreement)
 	agreement.status == "active"
 	input.purpose.code in agreement.purposes
-	_number(agreement.valid_from)
-	_number(agreement.valid_until)
-	_number(input.now)
+	is_number(agreement.valid_from)
+	is_number(agreement.valid_until)
 	agreement.valid_from <= input.now
 	input.now < agreement.valid_until
 } else := "missing" if {
@@ -64,10 +63,8 @@ _state(agreement) := "usable" if {
 } else := "purpose" if {
 	not input.purpose.code in agreement.purposes
 } else := "not_yet_valid" if {
-	_number(agreement.valid_from)
 	input.now < agreement.valid_from
 } else := "expired" if {
-	_number(agreement.valid_until)
 	agreement.valid_until <= input.now
 } else := "missing"
 
@@ -83,14 +80,5 @@ _covers(agreement) if {
 	_named(member.pseudonym)
 }
 
-_named(pseudonym) if pseudonym == null
-
-_named(pseudonym) if {
-	is_string(pseudonym)
-	pseudonym == input.requester.pseudonym
-}
-
-_number(value) if {
-	is_number(value)
-	value >= 0
-}
+# null stands for everybody of the organization; a field that is not there names nobody.
+_named(pseudonym) if pseudonym in {null, input.requester.pseudonym}

@@ -40,11 +40,11 @@ chosen := [longest |
 missing_code := concat("_", ["approval", _closest])
 
 _closest := states[0] if {
-	states := [state |
-		some state in ["expired", "not_yet_valid", "purpose", "revoked"]
-		state in {found | some found in _states}
-	]
+	found := {state | some state in _states}
+	states := [state | some state in _by_closeness; state in found]
 } else := "missing"
+
+_by_closeness := ["expired", "not_yet_valid", "purpose", "revoked"]
 
 _states[id] := _state(approval) if some id, approval in input.approvals
 
@@ -52,9 +52,8 @@ _state(approval) := "usable" if {
 	_held(approval)
 	approval.status == "active"
 	input.purpose.code in approval.purposes
-	_number(approval.approved_at)
-	_number(approval.expires_at)
-	_number(input.now)
+	is_number(approval.approved_at)
+	is_number(approval.expires_at)
 	approval.approved_at <= input.now
 	input.now < approval.expires_at # the second of expiry is already too late
 } else := "missing" if {
@@ -64,10 +63,8 @@ _state(approval) := "usable" if {
 } else := "purpose" if {
 	not input.purpose.code in approval.purposes
 } else := "not_yet_valid" if {
-	_number(approval.approved_at)
 	input.now < approval.approved_at
 } else := "expired" if {
-	_number(approval.expires_at)
 	approval.expires_at <= input.now
 } else := "missing"
 
@@ -77,14 +74,5 @@ _held(approval) if {
 	_named(holder.pseudonym)
 }
 
-_named(pseudonym) if pseudonym == null
-
-_named(pseudonym) if {
-	is_string(pseudonym)
-	pseudonym == input.requester.pseudonym
-}
-
-_number(value) if {
-	is_number(value)
-	value >= 0
-}
+# null stands for everybody of the organization; a field that is not there names nobody.
+_named(pseudonym) if pseudonym in {null, input.requester.pseudonym}

@@ -37,7 +37,6 @@ well_formed(r) if {
 default is_day(_) := false
 
 is_day(day) if {
-	is_string(day)
 	regex.match(`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`, day)
 }
 

@@ -28,6 +28,7 @@ test_no_attribute_may_be_of_another_type if {
 	every name, _ in example.controlled {
 		not attributes.well_formed(object.union(example.controlled, {name: 7}))
 		not attributes.well_formed(object.union(example.controlled, {name: {"x": 1}}))
+		not attributes.well_formed(json.patch(example.controlled, [{"op": "replace", "path": [name], "value": {}}]))
 	}
 	every name, _ in object.remove(example.controlled, ["permission", "disease"]) {
 		not attributes.well_formed(object.union(example.controlled, {name: "other"}))

@@ -45,10 +45,10 @@ default decision(_) := {
 	"valid_until": null,
 }
 
-decision(r) := _denied(refusals(r)) if count(refusals(r)) > 0
+decision(r) := _denied(refusals(r)) if not _admissible(r)
 
 decision(r) := _denied(open_conditions(r)) if {
-	count(refusals(r)) == 0
+	_admissible(r)
 	not _unconditional(r)
 	r.discoverable == "none"
 }
@@ -64,7 +64,7 @@ decision(r) := {
 	"relay_may_read": relay_may_read(r),
 	"valid_until": null,
 } if {
-	count(refusals(r)) == 0
+	_admissible(r)
 	not _unconditional(r)
 	open := open_conditions(r)
 	r.discoverable == "summary"
@@ -81,7 +81,7 @@ decision(r) := {
 	"relay_may_read": relay_may_read(r),
 	"valid_until": _valid_until(r),
 } if {
-	count(refusals(r)) == 0
+	_admissible(r)
 	_unconditional(r)
 }
 
@@ -122,7 +122,21 @@ relay_may_read(r) if {
 	r.sensitivity in {0, 1}
 }
 
-# Stated positively: a condition that cannot be worked out is open.
+# Every condition that nobody can grant. Stated positively: a condition that cannot be worked out is not met.
+_admissible(r) if {
+	attributes.well_formed(r)
+	purpose.admitted
+	status.active(r)
+	status.embargo_over(r)
+	clearance.sufficient(r)
+	duo.permitted(r)
+	duo.organization_allowed(r)
+	duo.use_allowed(r)
+	duo.country_allowed(r)
+	duo.time_allowed(r)
+}
+
+# Every condition that somebody can grant. Stated positively: a condition that cannot be worked out is open.
 _unconditional(r) if {
 	agreement.met(r)
 	approval.met(r)
@@ -178,8 +192,8 @@ _grantor("modifier_review") := "data_access_committee"
 
 _reasons(codes, public) := [{"code": code, "public": public} | some code in codes]
 
-_valid_until(r) := min(_ends(r)) if {
-	count(_ends(r)) > 0
+_valid_until(r) := earliest if {
+	earliest := min(_ends(r))
 } else := null
 
 _ends(r) := union({

@@ -148,6 +148,15 @@ test_a_refusal_outweighs_what_could_be_granted if {
 	_denied_with(decision, {"not_active"})
 }
 
+test_a_refusal_outweighs_what_could_be_granted_also_undiscovered if {
+	class := example.changed({"status": "withdrawn", "discoverable": "none"})
+	_denied_with(_decide(class, example.requests("/approvals", {})), {"not_active"})
+}
+
+test_what_is_permitted_need_not_be_discoverable if {
+	_decide(example.changed({"discoverable": "none"}), example.request).verdict == "permit"
+}
+
 test_one_decision_for_each_class if {
 	request := object.union(example.request, {"classes": {"a": example.open, "b": example.controlled, "c": null}})
 	decisions := disclosure.decisions with input as request

@@ -9,8 +9,10 @@ _summary_hides := {"description", "cohort_size", "contact", "trained_on"}
 # description: |
 #   DESIGN section 5, "Disclosure ladder". Evaluations are hidden too unless the owner publishes the metrics of what can
 #   be discovered. At FULL nothing is hidden by the baseline.
-masks_at_summary(r) := {field: _hide | some field in (_summary_hides | _metrics(r))}
-
-_metrics(r) := set() if {
+masks_at_summary(r) := _masks_with_metrics if {
 	r.summary_metrics == true
-} else := {"evaluations"}
+} else := _masks
+
+_masks_with_metrics := {field: _hide | some field in _summary_hides}
+
+_masks := object.union(_masks_with_metrics, {"evaluations": _hide})

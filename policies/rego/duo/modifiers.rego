@@ -120,26 +120,19 @@ _understood(modifier) if {
 _understood(modifier) if {
 	modifier.code == _ts
 	days := _values(modifier, "until")
-	count(days) == 1
 	count(modifier.parameters) == 1
-	_seconds(days[0]) > 0
+	is_number(_seconds(days[0]))
 }
 
 _country_allowed(modifier) if modifier.code != _gs
 
-_country_allowed(modifier) if {
-	modifier.code == _gs
-	not _understood(modifier)
-}
+_country_allowed(modifier) if not _understood(modifier)
 
 _country_allowed(modifier) if input.requester.country in _values(modifier, "country")
 
 _time_allowed(modifier) if modifier.code != _ts
 
-_time_allowed(modifier) if {
-	modifier.code == _ts
-	not _understood(modifier)
-}
+_time_allowed(modifier) if not _understood(modifier)
 
 _time_allowed(modifier) if {
 	attributes.is_day(input.today)

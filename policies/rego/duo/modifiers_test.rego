@@ -117,11 +117,18 @@ test_ethics_approval_is_required_by_its_modifier if {
 }
 
 test_modifiers_that_are_no_list_allow_nothing if {
-	class := example.changed({"modifiers": null})
-	not duo.understood(class)
-	not duo.organization_allowed(class) with input as _as("/requester/organization_type", "commercial")
-	not duo.use_allowed(class) with input as _as("/purpose/commercial", true)
-	not duo.country_allowed(class) with input as example.request
-	not duo.time_allowed(class) with input as example.request
-	duo.approval_required(class)
+	every wrong in [null, {}, "", 0] {
+		class := json.patch(example.open, [{"op": "replace", "path": "/modifiers", "value": wrong}])
+		not duo.understood(class)
+		not duo.organization_allowed(class) with input as _as("/requester/organization_type", "commercial")
+		not duo.use_allowed(class) with input as _as("/purpose/commercial", true)
+		not duo.country_allowed(class) with input as example.request
+		not duo.time_allowed(class) with input as example.request
+		duo.approval_required(class)
+	}
+}
+
+test_parameters_of_another_modifier_do_not_make_it_understood if {
+	not duo.understood(_class("DUO:0000028", [_country("FR")]))
+	not duo.understood(_class("DUO:0000024", [_until("2028-01-01")]))
 }

@@ -14,6 +14,7 @@ test_the_node_may_ask_for_health if _allowed({"method": "GET", "path": ["health"
 
 test_a_wrong_token_may_nothing if {
 	not _allowed({"identity": "other"})
+	not _allowed({"identity": "other", "method": "GET", "path": ["health"]})
 	not _allowed({"identity": ""})
 	not _allowed({"identity": null})
 }
