@@ -30,6 +30,10 @@ from concordat_trust.request_signature import SignedMessage
 from concordat_trust.sealing import SealingKey
 from concordat_trust.vocabulary import Clearance
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from hypothesis import settings
+
+PROPERTY = settings(deadline=None, max_examples=60)
+"""Without a deadline: on a busy machine a slow example is not a finding."""
 
 NOW = 1_800_000_000
 NETWORK = "health-research-demo"

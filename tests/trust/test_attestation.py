@@ -39,6 +39,7 @@ from tests.factories.tokens import (
     HOME,
     NORTH,
     NOW,
+    PROPERTY,
     RECORD,
     SALT,
     FakeDirectory,
@@ -112,11 +113,13 @@ attestations = st.builds(
 )
 
 
+@PROPERTY
 @given(attestations)
 def test_what_is_signed_is_what_is_verified(attestation: Attestation) -> None:
     assert verify_attestation(jws_of(attestation), bundle=make_directory()) == attestation
 
 
+@PROPERTY
 @given(position=st.integers(0, 10_000), mask=st.integers(1, 127))
 def test_an_attestation_with_any_byte_changed_is_refused_by_our_own_errors(position: int, mask: int) -> None:
     assert code_of(flipped(jws_of(), position, mask)).startswith("attestation_")
@@ -129,6 +132,7 @@ junk: st.SearchStrategy[Json] = st.recursive(
 )
 
 
+@PROPERTY
 @given(name=st.sampled_from(sorted(without(claims(), "unknown_fields"))), value=junk)
 def test_a_member_of_another_form_is_refused_by_our_own_errors(name: str, value: Json) -> None:
     assert code_of(resigned(changed(claims(), **{name: value}))).startswith("attestation_")
@@ -320,6 +324,7 @@ def test_a_commitment_is_frozen() -> None:
     assert record_commitment({"b": 1, "a": "ä"}, "A" * 22) == "XIWtmTcsyjB3kuXdAcZdhKTrvwE4USC409lse3Rq9wM"
 
 
+@PROPERTY
 @given(
     record=st.dictionaries(texts, texts, max_size=3),
     other=st.dictionaries(texts, texts, max_size=3),

@@ -31,6 +31,7 @@ from tests.factories.tokens import (
     HOME,
     NORTH,
     NOW,
+    PROPERTY,
     QUESTION,
     RELAY,
     VITALIS,
@@ -91,12 +92,14 @@ reported = st.builds(
 )
 
 
+@PROPERTY
 @given(answers=st.tuples(proved, reported), delivery_id=st.binary(min_size=16, max_size=64).map(b64u))
 def test_what_is_signed_is_what_is_verified(answers: tuple[DeliveredAnswer, DeliveredAnswer], delivery_id: str) -> None:
     delivery = replace(make_delivery(), answers=answers, delivery_id=delivery_id, extra={"x_note": "kept"})
     assert verify(jws_of(delivery)) == delivery
 
 
+@PROPERTY
 @given(position=st.integers(0, 10_000), mask=st.integers(1, 127))
 def test_a_delivery_with_any_byte_changed_is_refused_by_our_own_errors(position: int, mask: int) -> None:
     assert code_of(flipped(jws_of(), position, mask)).startswith("delivery_")
@@ -109,6 +112,7 @@ junk: st.SearchStrategy[Json] = st.recursive(
 )
 
 
+@PROPERTY
 @given(name=st.sampled_from(sorted(claims())), value=junk)
 def test_a_member_with_any_other_value_is_refused_by_our_own_errors(name: str, value: Json) -> None:
     assert code_of(resigned(changed(claims(), **{name: value}))).startswith("delivery_")

@@ -23,7 +23,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories.tokens import HOME, NORTH, NOW, changed, flipped, fresh_id, make_directory, signing_key, without
+from tests.factories.tokens import (
+    HOME,
+    NORTH,
+    NOW,
+    PROPERTY,
+    changed,
+    flipped,
+    fresh_id,
+    make_directory,
+    signing_key,
+    without,
+)
 
 TYP = "concordat-test+jwt"
 KEY = signing_key(HOME, "query_token")
@@ -90,12 +101,14 @@ values = st.recursive(
 )
 
 
+@PROPERTY
 @given(extra=st.dictionaries(texts, values, max_size=5))
 def test_every_claim_comes_back_as_it_was_signed(extra: dict[str, JsonObject]) -> None:
     claims: JsonObject = {**extra, **CLAIMS}
     assert verify(jose.sign(claims, key=KEY, typ=TYP)) == claims
 
 
+@PROPERTY
 @given(position=st.integers(0, 10_000), mask=st.integers(1, 127))
 def test_a_token_with_any_byte_changed_is_refused_by_our_own_errors(position: int, mask: int) -> None:
     token = jose.sign(CLAIMS, key=KEY, typ=TYP)
@@ -103,12 +116,14 @@ def test_a_token_with_any_byte_changed_is_refused_by_our_own_errors(position: in
         verify(flipped(token, position, mask))
 
 
+@PROPERTY
 @given(st.text(max_size=200) | st.from_regex(r"[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{0,90}"))
 def test_whatever_is_sent_instead_of_a_token_is_refused_by_our_own_errors(token: str) -> None:
     with pytest.raises(TokenRefused):
         verify(token)
 
 
+@PROPERTY
 @given(payload=st.binary(max_size=60))
 def test_any_signed_bytes_that_are_not_claims_are_refused_by_our_own_errors(payload: bytes) -> None:
     with pytest.raises(TokenRefused):

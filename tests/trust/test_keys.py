@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.factories.tokens import PROPERTY
+
 # RFC 8037 appendix A.1 to A.3: the key, its public part and its thumbprint.
 RFC_SEED = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
 RFC_X = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
@@ -37,6 +39,7 @@ def test_the_key_of_rfc_8037_has_its_published_public_part_and_thumbprint() -> N
     assert key.key_id == RFC_THUMBPRINT
 
 
+@PROPERTY
 @given(st.binary(min_size=32, max_size=32))
 def test_a_public_jwk_comes_back_as_the_same_key(seed: bytes) -> None:
     key = SigningKey.from_seed(seed)
@@ -237,6 +240,7 @@ def test_a_key_file_of_exactly_the_largest_size_is_read(tmp_path: Path, key: Sig
     assert keys.load_private_key(path).key_id == key.key_id
 
 
+@PROPERTY
 @given(position=st.integers(0, 10_000), mask=st.integers(1, 255))
 @example(position=1709, mask=1)  # Ed25519 becomes X448: cryptography raises InternalError
 def test_a_damaged_key_file_gives_another_key_or_a_refusal_but_no_crash(position: int, mask: int) -> None:

@@ -30,6 +30,7 @@ from tests.factories.tokens import (
     NORTH,
     NOW,
     PARTS,
+    PROPERTY,
     QUESTION,
     RELAY,
     VITALIS,
@@ -94,6 +95,7 @@ def test_a_good_token_says_who_asks_what_of_whom() -> None:
 names = st.text(string.ascii_letters + string.digits + "._:-", min_size=1, max_size=128)
 
 
+@PROPERTY
 @given(
     subject=names,
     question=st.binary(max_size=200),
@@ -128,6 +130,7 @@ def test_what_is_minted_is_what_is_verified(
     assert verify_archived_token(token, bundle=make_directory(), question=question, parts={NORTH: part}) == verified
 
 
+@PROPERTY
 @given(position=st.integers(0, 10_000), mask=st.integers(1, 127))
 def test_a_query_token_with_any_byte_changed_is_refused_by_our_own_errors(position: int, mask: int) -> None:
     with pytest.raises(TokenRefused):
@@ -139,6 +142,7 @@ junk: st.SearchStrategy[Json] = (
 )
 
 
+@PROPERTY
 @given(name=st.sampled_from(sorted(token_claims())), value=junk)
 def test_a_claim_with_any_other_value_is_refused_by_our_own_errors(name: str, value: Json) -> None:
     if name == "sub" and isinstance(value, str):
@@ -147,6 +151,7 @@ def test_a_claim_with_any_other_value_is_refused_by_our_own_errors(name: str, va
         verify(signed(changed(token_claims(), **{name: value})))
 
 
+@PROPERTY
 @given(
     outer=st.sampled_from(["claims", "cnf", "parts"]),
     value=st.dictionaries(st.text(max_size=10), junk, max_size=3),
@@ -272,6 +277,7 @@ def test_the_part_of_another_organization_is_refused() -> None:
     assert code_of(make_query_token(), part=PARTS[VITALIS]) == "token_part_mismatch"
 
 
+@PROPERTY
 @given(position=st.integers(0, 1_000), mask=st.integers(1, 255), which=st.sampled_from(["question", "part"]))
 def test_a_question_or_part_with_any_byte_changed_is_refused(position: int, mask: int, which: str) -> None:
     data = bytearray({"question": QUESTION, "part": PARTS[NORTH]}[which])

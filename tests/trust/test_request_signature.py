@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from tests.factories.tokens import (
     NORTH,
     NOW,
+    PROPERTY,
     RELAY,
     FakeDirectory,
     digest_of,
@@ -87,6 +88,7 @@ def test_a_good_request_names_the_key_that_signed_it() -> None:
 visible = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 
 
+@PROPERTY
 @given(
     body=st.binary(max_size=300),
     authorization=visible,
@@ -99,6 +101,7 @@ def test_every_signed_request_is_believed(body: bytes, authorization: str, path:
     assert verify(message, headers_of(message, created=created), now=created + skew) == KEY.key_id
 
 
+@PROPERTY
 @given(
     name=st.sampled_from(["content-digest", "signature", "signature-input"]),
     position=st.integers(0, 2_000),
@@ -109,6 +112,7 @@ def test_a_signature_header_with_any_byte_changed_is_refused(name: str, position
     assert code_of(headers={**headers, name: flipped(headers[name], position, mask)})
 
 
+@PROPERTY
 @given(
     name=st.sampled_from(["method", "authority", "path", "content_type", "authorization"]),
     position=st.integers(0, 2_000),
@@ -120,6 +124,7 @@ def test_a_request_with_any_covered_byte_changed_is_refused(name: str, position:
     assert code_of(changed).startswith("request_signature_")
 
 
+@PROPERTY
 @given(position=st.integers(0, 2_000), mask=st.integers(1, 255))
 def test_a_body_with_any_byte_changed_is_refused(position: int, mask: int) -> None:
     body = bytearray(make_message().body)
@@ -132,6 +137,7 @@ headers_strategy = st.dictionaries(
 )
 
 
+@PROPERTY
 @given(headers=headers_strategy, digest=st.booleans())
 def test_whatever_headers_are_sent_only_our_own_errors_come_out(headers: dict[str, str], digest: bool) -> None:
     right = {"content-digest": content_digest(make_message().body)} if digest else {}
@@ -447,6 +453,7 @@ def test_an_endpoint_that_is_no_server_is_refused(endpoint: str) -> None:
     assert caught.value.code == "endpoint_invalid"
 
 
+@PROPERTY
 @given(st.text(max_size=60) | st.text("https://[]:@?#.%ab1", max_size=40).map("https://".__add__))
 def test_any_text_as_endpoint_gives_an_authority_or_our_own_error(endpoint: str) -> None:
     try:

@@ -25,7 +25,7 @@ from concordat_trust.sealing import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories.tokens import NORTH, RECORD, SALT, SEALING_KEY, VITALIS, digest_of, flipped, fresh_id
+from tests.factories.tokens import NORTH, PROPERTY, RECORD, SALT, SEALING_KEY, VITALIS, digest_of, flipped, fresh_id
 
 CONTEXT = SealContext(NORTH, fresh_id("token"), "q" * 43, 0)
 
@@ -47,6 +47,7 @@ def sealed_plaintext(plaintext: bytes) -> str:
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
+@PROPERTY
 @given(
     record=st.dictionaries(texts, texts | st.integers(0, 2**53 - 1) | st.none(), max_size=6), index=st.integers(0, 50)
 )
@@ -56,11 +57,13 @@ def test_what_is_sealed_is_what_is_opened(record: JsonObject, index: int) -> Non
     assert opened == OpenedRecord(SALT, record)
 
 
+@PROPERTY
 @given(position=st.integers(0, 2_000), mask=st.integers(1, 127))
 def test_a_sealed_record_with_any_byte_changed_does_not_open(position: int, mask: int) -> None:
     assert code_of(flipped(sealed(), position, mask)) == "seal_broken"
 
 
+@PROPERTY
 @given(position=st.integers(0, 2_000), mask=st.integers(1, 255))
 def test_a_ciphertext_with_any_byte_changed_does_not_open(position: int, mask: int) -> None:
     raw = bytearray(unb64u(sealed()))
@@ -68,6 +71,7 @@ def test_a_ciphertext_with_any_byte_changed_does_not_open(position: int, mask: i
     assert code_of(b64u(bytes(raw))) == "seal_broken"
 
 
+@PROPERTY
 @given(st.text(max_size=200) | st.binary(max_size=200).map(b64u))
 def test_whatever_is_sent_instead_does_not_open(text: str) -> None:
     assert code_of(text) == "seal_broken"
@@ -175,6 +179,7 @@ def test_a_key_that_gives_everybody_the_secret_is_refused(raw: bytes) -> None:
     assert caught.value.code == "seal_key_invalid"
 
 
+@PROPERTY
 @given(st.text(max_size=60) | st.binary(max_size=40).map(b64u))
 def test_any_text_as_key_is_a_key_or_our_own_error(text: str) -> None:
     with suppress(SealKeyInvalid):
