@@ -22,7 +22,9 @@ class CardReader:
         value = self.card.get("keywords" if field == "keyword" else field)
         if isinstance(value, list):
             return tuple(str(item) for item in value)
-        return (value,) if isinstance(value, str) else None
+        if isinstance(value, str):
+            return (value,) if value else ()
+        return None
 
     def ordered(self, field: str) -> str | Decimal | None:
         value = self.card.get(field)

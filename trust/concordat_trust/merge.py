@@ -249,4 +249,5 @@ def first_difference(left: Json, right: Json, where: str = "result") -> str | No
                 return deeper
         return None if len(left) == len(right) else f"{where}[{min(len(left), len(right))}]"
     # True == 1 in Python; in JSON they are two values.
-    return None if type(left) is type(right) and left == right else where
+    is_same = isinstance(left, bool) == isinstance(right, bool) and left == right
+    return None if is_same else where

@@ -162,14 +162,18 @@ def recomputed_records(
             raise SortKeyMismatch(position=position)
         if candidate.tie != tie:
             raise TieKeyMismatch(position=position)
-        if not _is_match(item.record, question, terms, statistics):
+        if not _is_match(item.record, question, terms, key, statistics):
             raise RecordNotMatching(position=position)
         records.append(VerifiedRecord(item.record, key, tie))
     return tuple(records)
 
 
-def _is_match(record: JsonObject, question: Question, terms: Sequence[str], statistics: TermStatistics) -> bool:
-    if terms and not matches_text(terms, impacts_of_card(record, statistics)):
+def _is_match(
+    record: JsonObject, question: Question, terms: Sequence[str], key: int | None, statistics: TermStatistics
+) -> bool:
+    # Weights and impacts are at least 1, so a score says whether there was a match without analysing the texts again.
+    is_scored = question.sort.by == "relevance"
+    if terms and not (key if is_scored else matches_text(terms, impacts_of_card(record, statistics))):
         return False
     # Only a certain *no* counts: what the card does not carry is unknown here and was decided by its owner.
     return question.filter is None or evaluate(question.filter, CardReader(record)) is not False
