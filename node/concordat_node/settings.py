@@ -223,8 +223,10 @@ def _value(item: Field[Any], value: Json, base: Path) -> Any:
 
 
 def _organization(item: Field[Any], value: Json, _base: Path) -> OrgId:
+    if not isinstance(value, str):
+        raise SettingInvalid(setting=item.name, problem="is not a text")
     try:
-        return OrgId.parse(cast(str, value))
+        return OrgId.parse(value)
     except RefusedDocument as error:
         raise SettingInvalid(setting=item.name, problem="is not an organization id") from error
 

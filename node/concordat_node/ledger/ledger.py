@@ -57,7 +57,7 @@ _CONSUMED = Table(
     _METADATA,
     Column("issuer", String(40), nullable=False),
     Column("token_id", String(120), nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
     UniqueConstraint("issuer", "token_id"),
 )
 
@@ -107,9 +107,9 @@ class Ledger:
         canonical = entry.canonical()
         leaf = leaf_hash(canonical, salt)
         with _unavailable(), self._database.writing() as connection:
+            _consume(connection, entry, leaf)
             row = {"at": entry.at, "salt": salt, "canonical": canonical, "leaf": leaf}
-            position = connection.execute(insert(_ENTRY).values(row)).inserted_primary_key
-            _consume(connection, entry, 0 if position is None else int(position[0]))
+            connection.execute(insert(_ENTRY).values(row))
         return b64u(leaf)
 
     def count(self) -> int:
@@ -143,8 +143,8 @@ def _prepare(connection: Connection) -> None:
         raise LogTooNew(version=version, known=SCHEMA_VERSION)
 
 
-def _consume(connection: Connection, entry: LogEntry, position: int) -> None:
-    row = {"issuer": entry.issuer, "token_id": entry.token_id, "position": position}
+def _consume(connection: Connection, entry: LogEntry, leaf: bytes) -> None:
+    row = {"issuer": entry.issuer, "token_id": entry.token_id, "leaf": leaf}
     try:
         connection.execute(insert(_CONSUMED).values(row))
     except IntegrityError as error:
