@@ -20,6 +20,7 @@ from typing import Any
 from concordat_trust.answer import (
     NodeAnswer,
     OpenResult,
+    OpenSealed,
     Result,
     SavedAnswer,
     SavedNodeAnswer,
@@ -45,7 +46,7 @@ from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Purpose, Question, candidate_count
 from concordat_trust.ranking import impacts_of_card, matches_text, order_key, query_terms, sort_key
 from concordat_trust.records import ASSET_FIELDS
-from concordat_trust.sealing import SealContext, SealingKey, seal_record
+from concordat_trust.sealing import SealContext, SealingKey, open_record, seal_record
 from concordat_trust.vocabulary import Clearance
 
 from tests.factories.network import COORDINATOR, NETWORK_ID, NOW, TestNetwork, make_network
@@ -269,6 +270,11 @@ def verified(
         "asked_at": NOW,
     }
     return verify_node_answer(answer, **(arguments | changes))
+
+
+def open_with(key: SealingKey) -> OpenSealed:
+    """Return what the home node opens sealed results with."""
+    return lambda sealed, place: open_record(sealed, key=key, context=place)
 
 
 def make_token(network: TestNetwork, question: Question, orgs: Sequence[OrgId], **changes: Any) -> str:

@@ -111,8 +111,8 @@ class Completeness:
 
     @property
     def complete(self) -> bool:
-        """Whether every organization of the roster answered."""
-        return not self.missing
+        """Whether every organization of the roster answered; nobody at all is not everybody."""
+        return bool(self.entries) and not self.missing
 
     def to_json(self) -> JsonObject:
         return {
@@ -174,7 +174,7 @@ def merge(
     known = [total for total in totals if total is not None]
     return MergedResult(
         hits=_hits(question, [given[org] for org in sorted(given)], statistics),
-        total=sum(known) if len(known) == len(totals) else None,
+        total=sum(known) if known and len(known) == len(totals) else None,
         total_at_least=sum(known),
         facets=_facets(question, list(given.values())),
         completeness=Completeness(entries),
