@@ -18,7 +18,7 @@ from concordat_node.home.database import hashed, login_codes, pending_logins
 from concordat_node.home.errors import LoginCodeInvalid, LoginStateInvalid, LoginsTooMany, LoginVerifierMismatch
 from concordat_node.home.sessions import Person
 
-PENDING_MAX = 1_000
+PENDING_MAX = 300
 PENDING_S = 600
 CODE_S = 60
 _SECRET_BYTES = 32
