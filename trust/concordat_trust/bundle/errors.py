@@ -7,7 +7,7 @@ it, and one lazy organization must not stop a network.
 
 from __future__ import annotations
 
-from concordat_trust.errors import OperatorError, RefusedDocument
+from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument
 
 
 class BundleBootstrapMismatch(RefusedDocument):
@@ -160,3 +160,21 @@ class StatementKeyShared(StatementRefused):
     code = "statement_key_shared"
     sentence = "{member} lists a key that {owner} already uses."
     hint = "Make a fresh key for every use; a key must name one member and one use."
+
+
+class MirrorUnreachable(PeerFailure):
+    code = "mirror_unreachable"
+    sentence = "No bundle from {mirror}: {problem}."
+    hint = "The last good copy stays in force until it expires; check the address and the network, or add a mirror."
+
+
+class OnlineSignerNotLoopback(OperatorError):
+    code = "online_signer_not_loopback"
+    sentence = "The online signer was told to listen on {host}, which is not a loopback address."
+    hint = "Put a TLS proxy in front of it, or say --public if it may be reached in the clear."
+
+
+class OnlineSignerAddress(OperatorError):
+    code = "online_signer_address"
+    sentence = "The online signer cannot listen on {host}:{port}: {problem}."
+    hint = "Choose another port, or end the process that holds this one."

@@ -86,7 +86,7 @@ class BundleMemory:
                 suspended={OrgId.parse(s.text("organization")): s.integer("version", minimum=1) for s in suspended},
             )
         except RefusedDocument as error:
-            raise BundleMalformed(document="memory.json", problem=error.message) from error
+            raise BundleMalformed(document="memory.json", problem=error.message.rstrip(".")) from error
 
 
 def _refuse_older(role: str, expected: int, found: int) -> None:

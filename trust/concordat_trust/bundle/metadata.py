@@ -202,7 +202,7 @@ def _next_root(data: bytes, previous: Root | None, version: int) -> Root:
         for delegator in (root,) if previous is None else (previous, root):
             refuse_below_threshold(delegator, "root", metadata.signed_bytes, metadata.signatures)
     except (BundleThreshold, BundleTampered) as error:
-        raise BundleRootChain(version=version, problem=error.message) from error
+        raise BundleRootChain(version=version, problem=error.message.rstrip(".")) from error
     _refuse_weak_root(root)
     return root
 

@@ -102,7 +102,7 @@ def parse_network(data: bytes) -> NetworkPolicy:
     try:
         return _network(Shape(parse_object(data, bytes_max=NETWORK_BYTES_MAX), "network.json"))
     except RefusedDocument as error:
-        raise BundleMalformed(document="network.json", problem=error.message) from error
+        raise BundleMalformed(document="network.json", problem=error.message.rstrip(".")) from error
 
 
 def _network(shape: Shape) -> NetworkPolicy:
@@ -167,7 +167,7 @@ def parse_suspended(data: bytes, *, role_version: int) -> Mapping[OrgId, int]:
         if any(version > role_version for version in suspended.values()):
             raise shape.refuse("suspended", "names a version of the role that does not exist yet")
     except RefusedDocument as error:
-        raise BundleMalformed(document="suspended.json", problem=error.message) from error
+        raise BundleMalformed(document="suspended.json", problem=error.message.rstrip(".")) from error
     return suspended
 
 

@@ -122,7 +122,7 @@ def verify_statement(
     except StatementRefused:
         raise
     except RefusedDocument as error:
-        raise StatementMalformed(member=member, problem=error.message) from error
+        raise StatementMalformed(member=member, problem=error.message.rstrip(".")) from error
 
 
 def _claims(data: bytes, *, member: OrgId, role_keys: Mapping[KeyId, Ed25519PublicKey], at: int) -> JsonObject:
@@ -154,7 +154,7 @@ def _claims(data: bytes, *, member: OrgId, role_keys: Mapping[KeyId, Ed25519Publ
     except (TokenSignatureInvalid, TokenKeyUnknown) as error:
         raise StatementSignatureInvalid(member=member) from error
     except RefusedDocument as error:
-        raise StatementMalformed(member=member, problem=error.message) from error
+        raise StatementMalformed(member=member, problem=error.message.rstrip(".")) from error
     except UnicodeDecodeError as error:
         raise StatementMalformed(member=member, problem="it is not ASCII text") from error
 

@@ -6,7 +6,7 @@ A `TrustedBundle` satisfies `directory.KeyDirectory`. It never changes; a newer 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -72,10 +72,10 @@ class TrustedBundle:
     statistics: TermStatistics
     memory: BundleMemory
     files: Mapping[str, bytes]
-    seal: object
+    seal: InitVar[object]  # an InitVar, so that dataclasses.replace cannot carry it over
 
-    def __post_init__(self) -> None:
-        if self.seal is not VERIFIED:
+    def __post_init__(self, seal: object) -> None:
+        if seal is not VERIFIED:
             raise RuntimeError("only verify_bundle makes a TrustedBundle")
 
     def member(self, org: OrgId, /) -> Member:

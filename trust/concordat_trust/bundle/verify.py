@@ -107,7 +107,7 @@ def _statistics(data: bytes) -> TermStatistics:
     try:
         return TermStatistics.parse(data)
     except RefusedDocument as error:
-        raise BundleMalformed(document=STATISTICS_PATH, problem=error.message) from error
+        raise BundleMalformed(document=STATISTICS_PATH, problem=error.message.rstrip(".")) from error
 
 
 def _refuse_other_delegations(top: TopLevel, network: NetworkPolicy) -> None:

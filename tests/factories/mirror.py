@@ -1,0 +1,27 @@
+"""A mirror in memory: the TUF fetcher over a dictionary of files, with a log of what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from concordat_trust.bundle.tuf_client import DownloadError, DownloadHTTPError, FetcherInterface
+
+MIRROR = "http://mirror.test/"
+
+
+class MemoryMirror(FetcherInterface):
+    """Serves `files` below MIRROR; `down` makes every request fail."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.files = files
+        self.asked: list[str] = []
+        self.down = False
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        name = url.removeprefix(MIRROR)
+        self.asked.append(name)
+        if self.down:
+            raise DownloadError("the mirror is down")
+        if name not in self.files:
+            raise DownloadHTTPError("not here", 404)
+        return iter([self.files[name]])

@@ -1,0 +1,327 @@
+"""A member's own fault closes that member and nobody else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from concordat_trust import jose
+from concordat_trust.bundle.metadata import DAY_S
+from concordat_trust.bundle.repository import MemberProfile, sign_member, sign_role
+from concordat_trust.bundle.statement import STATEMENT_TYPE
+from concordat_trust.bundle.tuf_api import Delegations
+from concordat_trust.canonical import Json, JsonObject, parse_object
+from concordat_trust.directory import KeyUnknown
+from concordat_trust.encoding import unb64u
+from concordat_trust.ids import OrgId
+from concordat_trust.jwk import SigningKey, public_jwk
+
+from tests.factories.network import NOW, make_key
+from tests.factories.repository import Repository, expires
+
+NORTH, VITALIS, RELAY = OrgId("north-hospital"), OrgId("vitalis"), OrgId("relay-one")
+Change = Callable[[JsonObject], object]
+
+
+def republish(
+    change: Change = lambda claims: None,
+    *,
+    member: OrgId = NORTH,
+    key: SigningKey | None = None,
+    typ: str = STATEMENT_TYPE,
+) -> Repository:
+    """Return a repository in which one member's statement was changed and signed again."""
+    repo = Repository()
+    name = next(n for n in repo.files if n.startswith(f"targets/members/{member}/"))
+    claims = parse_object(unb64u(repo.files[name].decode().split(".")[1]), bytes_max=16_384)
+    change(claims)
+    token = jose.sign(claims, key=repo.entity(member) if key is None else key, typ=typ)
+    return with_statement(repo, token.encode(), member)
+
+
+def with_statement(repo: Repository, statement: bytes, member: OrgId = NORTH) -> Repository:
+    own = {f"members/{member}/entity.jwt": statement}
+    expires_at = NOW + 90 * DAY_S
+    repo.files |= sign_role(member, own, signer=repo.entity(member), version=1, expires_at=expires_at)
+    return repo
+
+
+def only_closed(repo: Repository, member: OrgId = NORTH, at: int = NOW) -> str:
+    """Return why `member` is unusable, after making sure that all others are not."""
+    bundle = repo.verify(at=at)
+    assert set(bundle.unusable) == {member}
+    assert member not in bundle.organizations + bundle.coordinators
+    assert len(bundle.organizations) + len(bundle.coordinators) == len(bundle.network.members) - 1
+    assert bundle.member(member).endpoint == ""
+    assert bundle.member(member).legal_name == member
+    for use, key in repo.network.keys[member].items():
+        with pytest.raises(KeyUnknown):
+            bundle.key(member, use, key.key_id)
+    return bundle.unusable[member].code
+
+
+def node(claims: JsonObject) -> JsonObject:
+    return inner(inner(claims, "metadata"), "concordat_node")
+
+
+def inner(obj: JsonObject, name: str) -> JsonObject:
+    value = obj[name]
+    assert isinstance(value, dict)
+    return value
+
+
+def test_a_good_statement_republished_is_usable() -> None:
+    bundle = republish().verify()
+    assert dict(bundle.unusable) == {}
+    assert bundle.member(NORTH).legal_name == "North Hospital"
+    assert bundle.member(NORTH).endpoint == "https://north-hospital.example"
+
+
+# The role
+
+
+def test_an_expired_role_closes_its_member_only() -> None:
+    repo = Repository()
+    repo.edit("1.north-hospital.json", expires(NOW), signers=[repo.entity(NORTH)])
+    assert only_closed(repo) == "statement_expired"
+
+
+def test_an_expired_role_needs_no_statement_file() -> None:
+    repo = Repository()
+    repo.edit("1.north-hospital.json", expires(NOW), signers=[repo.entity(NORTH)])
+    repo.files.pop(next(n for n in repo.files if n.startswith("targets/members/north-hospital/")))
+    assert only_closed(repo) == "statement_expired"
+
+
+def test_a_role_signed_for_too_long_closes_its_member() -> None:
+    repo = Repository()
+    repo.edit("1.north-hospital.json", expires(NOW + 120 * DAY_S + 1), signers=[repo.entity(NORTH)])
+    assert only_closed(repo) == "statement_lifetime"
+
+
+def test_a_role_may_be_signed_for_120_days() -> None:
+    repo = Repository()
+    repo.edit("1.north-hospital.json", expires(NOW + 120 * DAY_S), signers=[repo.entity(NORTH)])
+    assert dict(repo.verify().unusable) == {}
+
+
+def test_a_role_without_a_statement_closes_its_member() -> None:
+    repo = Repository()
+    repo.files |= sign_role(NORTH, {}, signer=repo.entity(NORTH), version=1, expires_at=NOW + DAY_S)
+    assert only_closed(repo) == "statement_malformed"
+
+
+def test_a_role_that_delegates_further_closes_its_member() -> None:
+    repo = Repository()
+    empty = Delegations({}, {})
+    repo.edit("1.north-hospital.json", lambda r: setattr(r, "delegations", empty), signers=[repo.entity(NORTH)])
+    assert only_closed(repo) == "statement_malformed"
+
+
+# The statement
+
+
+def test_a_statement_signed_by_an_operational_key_is_refused() -> None:
+    key = Repository().network.keys[NORTH]["attestation"]
+    assert only_closed(republish(key=key)) == "statement_signature_invalid"
+
+
+def test_a_statement_signed_by_another_member_is_refused() -> None:
+    key = Repository().entity("vitalis")
+    assert only_closed(republish(key=key)) == "statement_signature_invalid"
+
+
+def test_a_statement_with_a_foreign_signature_under_the_right_key_id_is_refused() -> None:
+    repo = Repository()
+    name = next(n for n in repo.files if n.startswith("targets/members/north-hospital/"))
+    head, body, _ = repo.files[name].decode().split(".")
+    other = repo.files[next(n for n in repo.files if n.startswith("targets/members/vitalis/"))].decode()
+    forged = f"{head}.{body}.{other.split('.')[2]}"
+    assert only_closed(with_statement(repo, forged.encode())) == "statement_signature_invalid"
+
+
+def test_a_token_of_another_type_is_no_statement() -> None:
+    assert only_closed(republish(typ="concordat-query+jwt")) == "statement_malformed"
+
+
+@pytest.mark.parametrize("data", [b"", b"a.b.c", b"\xff.\xff.\xff", b"x" * 16_385])
+def test_bytes_that_are_no_token_are_refused(data: bytes) -> None:
+    assert only_closed(with_statement(Repository(), data)) == "statement_malformed"
+
+
+@pytest.mark.parametrize("claim", ["iss", "sub"])
+def test_a_statement_about_somebody_else_is_refused(claim: str) -> None:
+    assert only_closed(republish(lambda c: c.update({claim: "vitalis"}))) == "statement_wrong_subject"
+
+
+def test_an_expired_statement_is_refused() -> None:
+    repo = republish(lambda c: c.update(exp=NOW - 30))
+    assert only_closed(repo) == "statement_expired"
+
+
+def test_a_statement_of_the_future_is_refused() -> None:
+    assert only_closed(republish(lambda c: c.update(iat=NOW + 31))) == "statement_not_yet_valid"
+
+
+def test_a_statement_valid_for_too_long_is_refused() -> None:
+    assert only_closed(republish(lambda c: c.update(exp=NOW + 120 * DAY_S + 1))) == "statement_lifetime"
+    assert dict(republish(lambda c: c.update(exp=NOW + 120 * DAY_S)).verify().unusable) == {}
+
+
+@pytest.mark.parametrize("claim", ["iss", "sub", "exp", "iat", "jwks", "metadata"])
+def test_a_statement_without_a_claim_is_refused(claim: str) -> None:
+    assert only_closed(republish(lambda c: c.pop(claim))) == "statement_malformed"
+
+
+def test_published_keys_that_are_not_the_roles_are_refused() -> None:
+    def change(claims: JsonObject) -> None:
+        stranger: Json = {**public_jwk(make_key("stranger").public_key), "kid": make_key("stranger").key_id}
+        claims["jwks"] = {"keys": [stranger]}
+
+    assert only_closed(republish(change)) == "statement_malformed"
+    assert only_closed(republish(lambda c: c.update(jwks={"keys": []}))) == "statement_malformed"
+
+
+def test_an_organization_that_describes_a_coordinator_is_refused() -> None:
+    def change(claims: JsonObject) -> None:
+        metadata = inner(claims, "metadata")
+        metadata["concordat_coordinator"] = metadata.pop("concordat_node")
+
+    assert only_closed(republish(change)) == "statement_wrong_kind"
+
+
+def test_a_member_that_describes_both_kinds_is_refused() -> None:
+    def change(claims: JsonObject) -> None:
+        metadata = inner(claims, "metadata")
+        metadata["concordat_coordinator"] = metadata["concordat_node"]
+
+    assert only_closed(republish(change)) == "statement_wrong_kind"
+
+
+def test_a_coordinator_has_no_token_keys() -> None:
+    bundle = Repository().verify()
+    assert set(bundle.member(RELAY).keys) == {"request", "delivery"}
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://north.example",
+        "https://north.example/",
+        "https://north.example/path",
+        "https://user@north.example",
+        "https://North.example",
+        "https://north.example?q",
+        "https://north.example:0",
+        "https://north.example:99999",
+        "https://north.example:x",
+        "https://",
+        "ftp://north.example",
+        "north.example",
+        "https://north.example:",
+        "https://north example",
+        "http://127.0.0.1.example:1",
+        "https://[north]",
+        "",
+    ],
+)
+def test_an_endpoint_that_is_not_scheme_host_and_port_is_refused(endpoint: str) -> None:
+    repo = republish(lambda c: node(c).update(endpoint=endpoint))
+    assert only_closed(repo) == "statement_endpoint_invalid"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://north.example",
+        "https://north.example:8443",
+        "http://127.0.0.1:80",
+        "http://[::1]:9",
+        "http://localhost:1",
+    ],
+)
+def test_an_endpoint_is_https_or_loopback(endpoint: str) -> None:
+    assert republish(lambda c: node(c).update(endpoint=endpoint)).verify().member(NORTH).endpoint == endpoint
+
+
+def test_an_endpoint_belongs_to_the_member_admitted_earlier() -> None:
+    repo = republish(lambda c: node(c).update(endpoint="https://north-hospital.example"), member=VITALIS)
+    assert only_closed(repo, VITALIS) == "statement_endpoint_shared"
+
+
+def test_a_request_key_belongs_to_the_member_admitted_earlier() -> None:
+    stolen = Repository().network.keys[NORTH]["request"]
+    listed: Json = [public_jwk(stolen.public_key)]
+    repo = republish(lambda c: inner(node(c), "keys").update(request=listed), member=VITALIS)
+    assert only_closed(repo, VITALIS) == "statement_key_shared"
+    assert repo.verify().request_key_owner(stolen.key_id).id == NORTH
+
+
+def test_a_member_that_is_refused_claims_nothing() -> None:
+    key = Repository().network.keys[VITALIS]["request"]
+    listed: Json = [public_jwk(key.public_key)]
+
+    def change(claims: JsonObject) -> None:
+        inner(node(claims), "keys")["request"] = listed
+        node(claims)["endpoint"] = "http://not-valid.example"
+
+    repo = republish(change)
+    assert only_closed(repo) == "statement_endpoint_invalid"
+    assert repo.verify().request_key_owner(key.key_id).id == VITALIS
+
+
+def test_one_key_for_two_uses_is_refused() -> None:
+    def change(claims: JsonObject) -> None:
+        keys = inner(node(claims), "keys")
+        keys["request"] = keys["attestation"]
+
+    assert only_closed(republish(change)) == "statement_key_shared"
+
+
+def test_the_entity_key_for_a_use_is_refused() -> None:
+    listed: Json = [public_jwk(Repository().entity(NORTH).public_key)]
+    repo = republish(lambda c: inner(node(c), "keys").update(request=listed))
+    assert only_closed(repo) == "statement_key_shared"
+
+
+@pytest.mark.parametrize("use", ["query_token", "attestation", "request"])
+def test_every_use_needs_at_least_one_key_and_at_most_eight(use: str) -> None:
+    def listed(count: int) -> Json:
+        return [public_jwk(make_key(f"{use}/{i}").public_key) for i in range(count)]
+
+    for wrong in (listed(0), listed(9), None, "key", [None]):
+        repo = republish(lambda c, wrong=wrong: inner(node(c), "keys").update({use: wrong}))  # type: ignore[misc]
+        assert only_closed(repo) == "statement_malformed"
+    eight = listed(8)
+    assert dict(republish(lambda c: inner(node(c), "keys").update({use: eight})).verify().unusable) == {}
+
+
+def test_a_published_private_key_is_refused() -> None:
+    listed: Json = [{**public_jwk(make_key("leak").public_key), "d": "AA"}]
+    assert only_closed(republish(lambda c: inner(node(c), "keys").update(request=listed))) == "statement_malformed"
+
+
+def test_unknown_claims_are_kept_and_ignored() -> None:
+    assert dict(republish(lambda c: c.update(trust_marks=[], later={"field": 1})).verify().unusable) == {}
+
+
+def test_what_a_member_may_assert_comes_from_the_keyholders() -> None:
+    repo = republish(lambda c: c.update(may_assert={"affiliations": ["everything"]}))
+    assert "everything" not in repo.verify().member(NORTH).may_assert.affiliations
+
+
+def test_a_statement_signed_by_the_ceremony_names_the_profile() -> None:
+    repo = Repository()
+    profile = MemberProfile("Renamed", "https://new.example:9")
+    repo.files |= sign_member(repo.member(NORTH), profile, repo.keys.members[NORTH], version=1, at=NOW)
+    member = repo.verify().member(NORTH)
+    assert (member.legal_name, member.endpoint) == ("Renamed", "https://new.example:9")
+
+
+def test_country_and_type_come_from_the_keyholders() -> None:
+    repo = Repository()
+    changed = tuple(dataclasses.replace(m, country="SE", organization_type="commercial") for m in repo.policy.members)
+    repo.publish_targets(1, policy=dataclasses.replace(repo.policy, members=changed))
+    member = repo.verify().member(NORTH)
+    assert (member.country, member.organization_type) == ("SE", "commercial")

@@ -1,0 +1,105 @@
+"""Fetching repository files over HTTP for the TUF client: bounded, no redirects, no proxies of the environment.
+
+Integrity does not come from the connection but from the signatures, so a mirror may be anybody. What the fetcher sees
+to is that a mirror cannot hold us up: a deadline for every file and a limit on its bytes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from concordat_trust.bundle.tuf_client import DownloadError, DownloadHTTPError, FetcherInterface
+
+FETCH_BYTES_MAX = 8_000_000
+SOCKET_TIMEOUT_S = 10.0
+FILE_DEADLINE_S = 30.0
+CHUNK_BYTES = 65_536
+
+
+class HttpFetcher(FetcherInterface):
+    """Fetches over one kept connection at a time; not to be shared between threads."""
+
+    def __init__(self, *, ca_file: str | None = None) -> None:
+        self._tls = ssl.create_default_context(cafile=ca_file)
+        self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._origin = ("", "", 0)
+        self._connection: http.client.HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        try:
+            return iter([self._get(url)])
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise DownloadError(f"{type(error).__name__} for {url}") from error
+
+    def _get(self, url: str) -> bytes:
+        parts = urlsplit(url)
+        origin = (parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        is_kept = self._connection is not None and origin == self._origin
+        try:
+            return self._exchange(origin, parts.path)
+        except (http.client.BadStatusLine, ConnectionError):
+            if not is_kept:
+                raise
+            self.close()  # the server closed a kept connection: once more on a new one
+            return self._exchange(origin, parts.path)
+
+    def _exchange(self, origin: tuple[str, str, int], path: str) -> bytes:
+        connection = self._connect(origin)
+        deadline = time.monotonic() + FILE_DEADLINE_S
+        connection.request("GET", path, headers={"accept-encoding": "identity"})
+        response = connection.getresponse()
+        body = bytearray()
+        while chunk := response.read1(CHUNK_BYTES):
+            body += chunk
+            if len(body) > FETCH_BYTES_MAX or time.monotonic() > deadline:
+                self.close()
+                raise DownloadError(f"{path} is too large or too slow")
+        is_whole = response.length in (0, None)
+        response.close()
+        if not is_whole:
+            self.close()
+            raise DownloadError(f"{path} ended early")
+        if response.status != http.client.OK:
+            raise DownloadHTTPError(f"HTTP {response.status} for {path}", response.status)
+        return bytes(body)
+
+    def _connect(self, origin: tuple[str, str, int]) -> http.client.HTTPConnection:
+        if self._connection is not None and origin == self._origin:
+            return self._connection
+        self.close()
+        scheme, host, port = origin
+        if scheme == "https":
+            self._connection = http.client.HTTPSConnection(host, port, timeout=SOCKET_TIMEOUT_S, context=self._tls)
+        elif scheme == "http":
+            self._connection = http.client.HTTPConnection(host, port, timeout=SOCKET_TIMEOUT_S)
+        else:
+            raise ValueError("a mirror is reached over https or http")
+        self._origin = origin
+        return self._connection
+
+
+class RecordingFetcher(FetcherInterface):
+    """Remembers what another fetcher brought, by name below `base`: files that the TUF client refused, to be named."""
+
+    def __init__(self, inner: FetcherInterface, base: str) -> None:
+        self._inner = inner
+        self._base = base
+        self.files: dict[str, bytes] = {}
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        data = b"".join(self._inner.fetch(url))
+        if len(data) > FETCH_BYTES_MAX:
+            raise DownloadError(f"{url} is too large")
+        self.files[url.removeprefix(self._base)] = data
+        return iter([data])

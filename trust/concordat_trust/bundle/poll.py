@@ -1,0 +1,233 @@
+"""Keeping a verified bundle current: poll a mirror, verify twice, keep the last good copy.
+
+`tuf.ngclient` runs the client workflow with its own cache against a mirror; then `verify_bundle` verifies the same
+files with our rules and our memory. Only what both accept is taken. When a poll fails, the bundle in hand stays in
+force until it expires; then every call for it is refused, and only local use goes on.
+
+First contact needs the root fingerprint and a mirror, and trusts nothing else: there is no trust on first use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from concordat_trust.bundle.errors import (
+    BundleBootstrapMismatch,
+    BundleDirectoryUnwritable,
+    BundleExpired,
+    BundleMalformed,
+    BundleUnavailable,
+    MirrorUnreachable,
+)
+from concordat_trust.bundle.fetcher import HttpFetcher, RecordingFetcher
+from concordat_trust.bundle.files import TARGETS
+from concordat_trust.bundle.members import statement_path
+from concordat_trust.bundle.memory import BundleMemory
+from concordat_trust.bundle.metadata import BYTES_MAX, ROOT_VERSIONS_MAX, parse_metadata
+from concordat_trust.bundle.policy import MEMBERS_MAX
+from concordat_trust.bundle.store import archive_bytes, read_archive, read_repository, write_atomically
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.bundle.tuf_api import Targets
+from concordat_trust.bundle.tuf_client import (
+    DownloadError,
+    DownloadHTTPError,
+    DownloadLengthMismatchError,
+    FetcherInterface,
+    RepositoryError,
+    Updater,
+    UpdaterConfig,
+)
+from concordat_trust.bundle.verify import NETWORK_PATH, STATISTICS_PATH, SUSPENDED, SUSPENDED_PATH, verify_bundle
+from concordat_trust.encoding import sha256_hex
+from concordat_trust.errors import ConcordatError
+
+POLL_INTERVAL_S = 20.0
+POLL_JITTER_S = 4.0
+_log = logging.getLogger(__name__)
+
+
+class ClockedUpdater(Updater):
+    """The library's client at our reading of the clock; the library offers no public way to set it."""
+
+    def __init__(self, folder: Path, base: str, *, fetcher: FetcherInterface, bootstrap: bytes, at: int) -> None:
+        (folder / "targets").mkdir(parents=True, exist_ok=True)
+        (folder / "metadata").mkdir(exist_ok=True)
+        super().__init__(
+            metadata_dir=str(folder / "metadata"),
+            metadata_base_url=base,
+            target_dir=str(folder / "targets"),
+            target_base_url=base + TARGETS,
+            fetcher=fetcher,
+            config=UpdaterConfig(
+                max_root_rotations=ROOT_VERSIONS_MAX,
+                max_delegations=MEMBERS_MAX,
+                root_max_length=BYTES_MAX["root"],
+                timestamp_max_length=BYTES_MAX["timestamp"],
+                snapshot_max_length=BYTES_MAX["snapshot"],
+                targets_max_length=BYTES_MAX["targets"],
+            ),
+            bootstrap=bootstrap,
+        )
+        self._trusted_set.reference_time = datetime.fromtimestamp(at, UTC)
+
+
+class BundlePoller:
+    """The trust bundle of one party, as current as its mirrors allow.
+
+    `state` is a folder of its own: the client's cache, `bundle.zip` (the last good copy) and `memory.json`.
+    """
+
+    def __init__(
+        self,
+        *,
+        root_sha256: str,
+        mirrors: Sequence[str],
+        state: Path,
+        clock: Callable[[], int],
+        jitter: Callable[[], float],
+        fetcher: FetcherInterface | None = None,
+    ) -> None:
+        self._root_sha256 = root_sha256
+        self._mirrors = tuple(mirror if mirror.endswith("/") else mirror + "/" for mirror in mirrors)
+        self._state = state
+        self._clock = clock
+        self._jitter = jitter
+        self._fetcher = HttpFetcher() if fetcher is None else fetcher
+        self._current: TrustedBundle | None = None
+        self._memory: BundleMemory | None = None
+        self.last_error: ConcordatError | None = None
+
+    def bundle(self) -> TrustedBundle:
+        """Return the bundle in force. Raises: BundleUnavailable, BundleExpired (fail closed)."""
+        current = self._current
+        if current is None:
+            raise BundleUnavailable
+        now = self._clock()
+        if now >= current.expires_at:
+            raise BundleExpired(role="the bundle", expires_at=current.expires_at, at=now)
+        return current
+
+    def load(self) -> TrustedBundle | None:
+        """Return the last good copy, if there is one that still holds; what is remembered is kept in any case.
+
+        Raises: RefusedDocument or OperatorError when the state is there and cannot be believed.
+        """
+        memory = self._state / "memory.json"
+        if memory.is_file():
+            self._memory = BundleMemory.parse(memory.read_bytes())
+        archive = self._state / "bundle.zip"
+        if not archive.is_file():
+            return None
+        try:
+            return self._take(read_archive(archive))
+        except BundleExpired:
+            return None
+
+    def poll(self) -> TrustedBundle:
+        """Return the newest bundle of the first mirror that has a good one. Blocking.
+
+        Raises: the error of the last mirror, a RefusedDocument or a MirrorUnreachable.
+        """
+        error: ConcordatError = BundleUnavailable()
+        for mirror in self._mirrors:
+            try:
+                bundle = self._poll(mirror)
+            except ConcordatError as failed:
+                error = failed
+                continue
+            finally:
+                if isinstance(self._fetcher, HttpFetcher):
+                    self._fetcher.close()
+            self.last_error = None
+            return bundle
+        self.last_error = error
+        raise error
+
+    async def run(self) -> None:
+        """Poll for ever, every POLL_INTERVAL_S with jitter; a failed poll is remembered and logged, never raised."""
+        while True:
+            try:
+                await asyncio.to_thread(self.poll)
+            except ConcordatError as error:
+                _log.warning("bundle poll failed: %s", error.code)
+            await asyncio.sleep(POLL_INTERVAL_S + POLL_JITTER_S * (2 * self._jitter() - 1))
+
+    def _poll(self, mirror: str) -> TrustedBundle:
+        fetcher = RecordingFetcher(self._fetcher, mirror)
+        at = self._clock()
+        try:
+            updater = ClockedUpdater(
+                self._state / "tuf", mirror, fetcher=fetcher, bootstrap=self._first_root(fetcher, mirror), at=at
+            )
+            updater.refresh()
+            if self._current is not None and self._is_unchanged(self._current):
+                return self._current
+            self._fetch_targets(updater)
+        except RepositoryError as error:
+            # Our verifier names what the library refused; should it not agree, the library's refusal stands.
+            verify_bundle(self._kept() | fetcher.files, root_sha256=self._root_sha256, at=at, memory=self._memory)
+            raise BundleMalformed(document="bundle", problem=f"the TUF client refuses it: {error}") from error
+        except DownloadError as error:
+            raise MirrorUnreachable(mirror=mirror, problem=str(error)) from error
+        except OSError as error:
+            raise BundleDirectoryUnwritable(path=str(self._state), problem=error.strerror) from error
+        bundle = self._take(fetcher.files | self._kept(), at)
+        write_atomically(self._state / "bundle.zip", archive_bytes(bundle.files))
+        write_atomically(self._state / "memory.json", bundle.memory.to_bytes())
+        return bundle
+
+    def _first_root(self, fetcher: FetcherInterface, mirror: str) -> bytes:
+        kept = self._state / "tuf" / "metadata" / "root_history" / "1.root.json"
+        if kept.is_file():
+            data = kept.read_bytes()
+        else:
+            data = fetcher.download_bytes(f"{mirror}1.root.json", BYTES_MAX["root"])
+        if sha256_hex(data) != self._root_sha256:
+            raise BundleBootstrapMismatch(expected=self._root_sha256)
+        return data
+
+    def _is_unchanged(self, current: TrustedBundle) -> bool:
+        timestamp = self._state / "tuf" / "metadata" / "timestamp.json"
+        return timestamp.read_bytes() == current.files["timestamp.json"]
+
+    def _fetch_targets(self, updater: ClockedUpdater) -> None:
+        for path in self._target_paths():
+            try:
+                listed = updater.get_targetinfo(path)
+                if listed is not None and updater.find_cached_target(listed) is None:
+                    updater.download_target(listed)
+            except (RepositoryError, DownloadHTTPError, DownloadLengthMismatchError):
+                # One member's fault, or a mirror that withholds: our verifier tells the two apart.
+                continue
+
+    def _target_paths(self) -> list[str]:
+        data = (self._state / "tuf" / "metadata" / "targets.json").read_bytes()
+        targets = parse_metadata(data, Targets, role="targets", bytes_max=BYTES_MAX["targets"]).signed
+        roles = targets.delegations.roles if targets.delegations is not None else None
+        members = [] if roles is None else [statement_path(role) for role in roles if role != SUSPENDED]
+        return [NETWORK_PATH, STATISTICS_PATH, SUSPENDED_PATH, *members]
+
+    def _kept(self) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
+        folder = self._state / "tuf"
+        for name, data in read_repository(folder / "metadata").items():
+            files[name.removeprefix("root_history/")] = data
+        if (folder / "metadata" / "targets.json").is_file():
+            for path in self._target_paths():
+                kept = folder / "targets" / quote(path, "")
+                if kept.is_file():
+                    files[TARGETS + path] = kept.read_bytes()
+        return files
+
+    def _take(self, files: dict[str, bytes], at: int | None = None) -> TrustedBundle:
+        bundle = verify_bundle(
+            files, root_sha256=self._root_sha256, at=self._clock() if at is None else at, memory=self._memory
+        )
+        self._memory = bundle.memory
+        self._current = bundle
+        return bundle
