@@ -7,24 +7,29 @@ consortium inside `simulate`, sets faults on the transport, asks, and looks at w
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from concordat_coordinator.api.door import RelayDoor
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.relay import RelayKeys, RelayService
-from concordat_node.policy.engine import PolicyEngine
+from concordat_node.home.ask import Asked, Asker
+from concordat_node.home.claims import PersonClaims
+from concordat_node.home.mint import HomeKeys
+from concordat_node.home.sessions import Session
 from concordat_node.registry.rules import Imported
-from concordat_trust.canonical import canonical_bytes
+from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.encoding import b64u
 from concordat_trust.ids import OrgId
 from concordat_trust.query_token import mint_query_token
 from concordat_trust.question import Part, Question
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
 from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
-from concordat_trust.wire.transport import WireRequest, WireResponse
+from concordat_trust.wire.transport import WireRequest
 
 from tests.factories.network import NOW, ORGANIZATIONS, TestNetwork, make_network
 from tests.factories.node import (
@@ -36,6 +41,7 @@ from tests.factories.node import (
     attributes_of,
     make_asset,
     make_node,
+    make_question,
 )
 from tests.federation.memory_transport import Fault, MemoryTransport
 
@@ -44,7 +50,8 @@ HOME = OrgId.parse("alma-university")
 NORTH = OrgId.parse("north-hospital")
 VITALIS = OrgId.parse("vitalis")
 DEADLINE_MS = 2_000
-RELAY_CLASS: type[RelayService] = RelayService
+_ROUNDS = itertools.count()
+SESSION = Session("session-1", "ada", PersonClaims("faculty", "analyst", 2), NOW + 3_600)
 
 
 class LoopClock(Clock):
@@ -55,28 +62,49 @@ class LoopClock(Clock):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One round as home sent it; `token` and `parts` are what its verification needs."""
+class SignedRound:
+    """One round as home sends it, for tests that look at the relay alone."""
 
     question: Question
     token: str
-    token_id: str
     parts: Mapping[OrgId, bytes]
     request: WireRequest
 
 
 @dataclass
 class Consortium:
-    """Nodes, relay and the transports between them. `to_nodes` and `to_relay` take faults."""
+    """Nodes, relay, home and the transports between them. `to_nodes` and `from_home` take faults."""
 
     network: TestNetwork
     nodes: Mapping[OrgId, TestNode]
     relay: RelayService
     to_nodes: MemoryTransport
-    to_relay: MemoryTransport
+    from_home: MemoryTransport
     clock: LoopClock
-    rounds: int = 0
-    asked: list[Asked] = field(default_factory=list)
+
+    async def ask(
+        self,
+        question: Question | None = None,
+        *,
+        ids: Mapping[OrgId, tuple[str, ...]] | None = None,
+        deadline_ms: int = DEADLINE_MS,
+    ) -> Asked:
+        """Ask as the home node does, for its signed-in analyst, and return what it believes."""
+        asker = Asker(
+            organization=HOME,
+            coordinators=(RELAY,),
+            deadline_ms=deadline_ms,
+            keys=HomeKeys(
+                query_token=self.network.keys[HOME]["query_token"],
+                request=self.network.keys[HOME]["request"],
+                pseudonym=b"p" * 32,
+            ),
+            transport=self.from_home,
+            clock=self.clock,
+            entropy=Entropy(f"home {next(_ROUNDS)}"),
+        )
+        asked = self.question() if question is None else question
+        return await asker.ask(asked, ids or {}, session=SESSION, bundle=self.network.bundle)
 
     def endpoint(self, org: OrgId) -> str:
         return self.network.bundle.member(org).endpoint
@@ -91,8 +119,6 @@ class Consortium:
             self.to_nodes.parties.pop(self.endpoint(org))
 
     def question(self, **changes: Any) -> Question:
-        from tests.factories.node import make_question
-
         return make_question(self.network, **{"text": "clinical", "facets": ("kind", "task"), **changes})
 
     def sign(
@@ -101,14 +127,11 @@ class Consortium:
         *,
         deadline_ms: int = DEADLINE_MS,
         orgs: Sequence[OrgId] | None = None,
-        ids: Mapping[OrgId, Sequence[str]] | None = None,
-    ) -> Asked:
+    ) -> SignedRound:
         """Return the signed request of the home node, with a new token."""
-        self.rounds += 1
         roster = self.network.bundle.organizations if orgs is None else tuple(orgs)
-        parts = {org: Part(tuple((ids or {}).get(org, ()))).canonical() for org in roster}
+        parts = {org: Part().canonical() for org in roster}
         keys = self.network.keys
-        token_id = b64u(Entropy(f"token {self.rounds}")(16))
         token = mint_query_token(
             key=keys[HOME]["query_token"],
             issuer=HOME,
@@ -119,14 +142,10 @@ class Consortium:
             claims=ANALYST,
             presenter=keys[RELAY]["request"].key_id,
             enc=SEALING_KEY.public,
-            token_id=token_id,
+            token_id=b64u(Entropy(f"token {next(_ROUNDS)}")(16)),
             now=self.clock(),
         )
-        body = ask_body(question, parts, deadline_ms)
-        request = self.signed(token, body)
-        asked = Asked(question, token, token_id, parts, request)
-        self.asked.append(asked)
-        return asked
+        return SignedRound(question, token, parts, self.signed(token, ask_body(question, parts, deadline_ms)))
 
     def signed(self, token: str, body: bytes, *, by: OrgId = HOME) -> WireRequest:
         """Return a request to the relay with this token and body, signed by `by`."""
@@ -138,20 +157,14 @@ class Consortium:
             authorization=f"Bearer {token}",
             body=body,
         )
-        nonce = b64u(Entropy(f"nonce {self.rounds}")(16))
+        nonce = b64u(Entropy(f"nonce {next(_ROUNDS)}")(16))
         headers = sign_request(message, key=self.network.keys[by]["request"], created=self.clock(), nonce=nonce)
         return WireRequest("POST", "/graphql", headers, body)
-
-    async def send(self, asked: Asked, *, deadline_ms: int = DEADLINE_MS) -> WireResponse:
-        """Send the request over the transport to the relay; the answer may have any size a relay may make."""
-        return await self.to_relay.exchange(
-            self.endpoint(RELAY), asked.request, deadline_s=deadline_ms / 1_000 + 1, bytes_max=64 * 2**20
-        )
 
 
 def ask_body(question: Question, parts: Mapping[OrgId, bytes], deadline_ms: int) -> bytes:
     texts = {org: part.decode() for org, part in parts.items()}
-    variables = {
+    variables: JsonObject = {
         "question": question.canonical().decode(),
         "parts": json.dumps(texts, separators=(",", ":"), sort_keys=True),
         "deadlineMs": deadline_ms,
@@ -172,23 +185,31 @@ def default_records(org: str) -> tuple[Imported, ...]:
     )
 
 
+@cache
+def _warm(organizations: tuple[str, ...]) -> tuple[TestNetwork, Mapping[OrgId, TestNode]]:
+    """Return a network and its nodes with the default records, made once: a database takes longer than a simulation.
+
+    They may be shared, because a simulation leaves nothing in a node but log entries: every round of every simulation
+    has a token of its own, and a fault stands in the transport.
+    """
+    network = make_network(organizations)
+    clock = LoopClock(NOW)
+    return network, {
+        OrgId.parse(org): make_node(network, org, default_records(org), clock=clock, entropy=Entropy(org))
+        for org in organizations
+    }
+
+
 def make_consortium(
     seed: int = 0,
     *,
     organizations: Sequence[str] = ORGANIZATIONS,
-    records: Callable[[str], Sequence[Imported]] = default_records,
-    relay_class: Callable[..., RelayService] = RELAY_CLASS,
-    engine: PolicyEngine | None = None,
+    relay_class: Callable[..., RelayService] = RelayService,
     limits: Limits | None = None,
-    endpoints: Mapping[str, str] | None = None,
 ) -> Consortium:
     """Return a consortium whose latencies come from `seed`; call it inside a simulation."""
-    network = make_network(organizations, endpoints=endpoints)
+    network, nodes = _warm(tuple(organizations))
     clock = LoopClock(NOW)
-    nodes = {
-        OrgId.parse(org): make_node(network, org, records(org), clock=clock, entropy=Entropy(org), engine=engine)
-        for org in organizations
-    }
     to_nodes = MemoryTransport(seed, {network.bundle.member(org).endpoint: node.handle for org, node in nodes.items()})
     keys = network.keys[RELAY]
     relay = relay_class(
@@ -200,5 +221,7 @@ def make_consortium(
         entropy=Entropy("relay"),
         limits=limits,
     )
-    to_relay = MemoryTransport(seed + 1, {network.bundle.member(RELAY).endpoint: RelayDoor(relay).handle})
-    return Consortium(network, nodes, relay, to_nodes, to_relay, clock)
+    from_home = MemoryTransport(seed + 1)
+    from_home.parties[network.bundle.member(RELAY).endpoint] = RelayDoor(relay).handle
+    from_home.parties[network.bundle.member(HOME).endpoint] = nodes[HOME].handle
+    return Consortium(network, nodes, relay, to_nodes, from_home, clock)
