@@ -50,6 +50,7 @@ from tests.factories.answers import (
     open_with,
     verified,
 )
+from tests.factories.tokens import PROPERTY
 
 ROSTER = (HOME, NORTH, VITALIS)
 NETWORK = demo_network()
@@ -84,6 +85,7 @@ def test_three_answers_make_one_exact_and_complete_result() -> None:
     assert {(hit.organization, hit.record["organization"]) for hit in result.hits} == {(HOME, HOME), (NORTH, NORTH)}
 
 
+@PROPERTY
 @given(st.permutations(ALL), st.permutations(ROSTER))
 def test_the_result_does_not_depend_on_the_order_of_answers(answers: list[VerifiedAnswer], roster: list[OrgId]) -> None:
     assert merged(answers, roster=roster).canonical() == merged(ALL).canonical()
@@ -253,6 +255,7 @@ def without_owner(result: MergedResult) -> tuple[list[tuple[JsonObject, int | No
     return [(hit.record, hit.sort_key) for hit in result.hits], result.total, result.facets
 
 
+@PROPERTY
 @given(cards_strategy, sorts, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_the_result_does_not_depend_on_which_node_holds_which_record(
     cards: list[JsonObject], sort: Sort, page_size: int, chance: random.Random
@@ -267,6 +270,7 @@ def test_the_result_does_not_depend_on_which_node_holds_which_record(
     assert without_owner(merged(split, question=question)) == without_owner(merged(one, question=question))
 
 
+@PROPERTY
 @given(cards_strategy)
 def test_sums_are_exact(cards: list[JsonObject]) -> None:
     shares = {HOME: cards[::2], NORTH: cards[1::2], VITALIS: []}
@@ -341,6 +345,7 @@ json_values = st.recursive(
 )
 
 
+@PROPERTY
 @given(json_values, json_values)
 def test_two_values_differ_somewhere_exactly_when_their_canonical_bytes_do(left: Any, right: Any) -> None:
     assert (first_difference(left, right) is None) == (canonical_bytes(left) == canonical_bytes(right))

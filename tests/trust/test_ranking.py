@@ -36,6 +36,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories.answers import make_card, make_evaluation, make_question
+from tests.factories.tokens import PROPERTY
 
 PUBLIC = TermStatistics.parse(public_statistics_file())
 WORDS = ("clinical", "trial", "sepsis", "model", "data", "heart", "zebra", "the", "imaging")
@@ -58,6 +59,7 @@ def reference_impact(term: str, held: RecordTexts, level: TextLevel) -> int:
     return max(1, int(x + Fraction(1, 2)))
 
 
+@PROPERTY
 @given(records, levels)
 def test_impacts_are_the_recipe_exactly(held: RecordTexts, level: TextLevel) -> None:
     found = impacts(held, level, PUBLIC)
@@ -98,6 +100,7 @@ def test_a_word_lost_in_a_long_text_still_counts_one() -> None:
     assert impacts(RecordTexts(description=text), "full", PUBLIC)["sepsi"] == 1
 
 
+@PROPERTY
 @given(records, st.sets(st.sampled_from(TEXT_FIELDS)))
 def test_a_card_alone_gives_the_impacts_of_its_owner(held: RecordTexts, hidden: set[str]) -> None:
     whole: JsonObject = make_card(
@@ -107,6 +110,7 @@ def test_a_card_alone_gives_the_impacts_of_its_owner(held: RecordTexts, hidden: 
     assert impacts_of_card(card, PUBLIC) == impacts(held, text_level(frozenset(hidden)), PUBLIC)
 
 
+@PROPERTY
 @given(records, texts)
 def test_a_score_is_the_exact_sum_in_any_order(held: RecordTexts, asked: str) -> None:
     found, terms = impacts(held, "full", PUBLIC), list(query_terms(asked, PUBLIC))
@@ -189,6 +193,7 @@ def test_what_is_no_canonical_decimal_has_no_key(value: str) -> None:
     assert evaluation_key("accuracy", [("accuracy", value, "test")]) is None
 
 
+@PROPERTY
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=12, min_value=-(10**17), max_value=10**17))
 def test_a_metric_key_is_the_value_rounded_down_within_canonical_integers(value: object) -> None:
     exact = Fraction(str(value)) * 10**6
@@ -207,6 +212,7 @@ def test_larger_keys_come_first_and_none_last_either_way() -> None:
     assert ordered(replace(METRIC, order="asc")) == [0, 5, 7, None]
 
 
+@PROPERTY
 @given(st.lists(st.text("abc", min_size=1), min_size=2, unique=True))
 def test_equal_keys_are_ordered_by_the_hash_of_the_id_only(ids: list[str]) -> None:
     found = sorted(ids, key=lambda asset_id: order_key(Sort(), 3, tie_key(asset_id), asset_id))

@@ -38,6 +38,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories.answers import make_card
+from tests.factories.tokens import PROPERTY
 
 HERE = Path(__file__).parent
 VECTORS = [line.split() for line in (HERE / "stem_vectors.txt").read_text("utf-8").splitlines()]
@@ -82,6 +83,7 @@ def test_words_are_folded_runs_of_letters_and_digits(text: str, expected: list[s
     assert words(text) == expected
 
 
+@PROPERTY
 @given(st.text(max_size=60))
 def test_words_of_a_joined_text_are_those_of_its_words(text: str) -> None:
     assert words(" ".join(words(text))) == words(text)
@@ -114,6 +116,7 @@ def test_a_text_level_ends_before_the_first_masked_text(hidden: tuple[str, ...],
     assert text_level(frozenset(hidden)) == level
 
 
+@PROPERTY
 @given(st.sets(st.sampled_from(TEXT_FIELDS)))
 def test_a_card_shows_the_level_of_its_mask(hidden: set[str]) -> None:
     card = make_card() | dict.fromkeys(hidden)
@@ -240,6 +243,7 @@ def test_statistics_of_another_analyser_are_refused() -> None:
         TermStatistics.parse(_changed(_set("analyser", "concordat-2")))
 
 
+@PROPERTY
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
 def test_no_changed_byte_of_the_table_keeps_the_revision(position: int, mask: int) -> None:
     data = bytearray(public_statistics_file())
