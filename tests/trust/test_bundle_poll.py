@@ -276,7 +276,7 @@ def test_a_changed_archive_stops_the_party(party: Party) -> None:
     archive.write_bytes(archive.read_bytes()[:-40])
     with pytest.raises(ConcordatError) as caught:
         party.restart().load()
-    assert caught.value.code == "bundle_file_unreadable"
+    assert caught.value.code == "bundle_archive_invalid"
 
 
 def test_a_state_of_another_network_is_refused(party: Party) -> None:

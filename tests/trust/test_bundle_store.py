@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from concordat_trust.bundle.errors import BundleDirectoryUnwritable, BundleFileUnreadable
+from concordat_trust.bundle.errors import BundleArchiveInvalid, BundleDirectoryUnwritable, BundleFileUnreadable
 from concordat_trust.bundle.store import (
     FILE_BYTES_MAX,
     archive_bytes,
@@ -34,7 +34,7 @@ def zipped(*entries: tuple[str, bytes]) -> bytes:
 
 def refused(path: Path, data: bytes) -> str:
     path.write_bytes(data)
-    with pytest.raises(BundleFileUnreadable) as caught:
+    with pytest.raises(BundleArchiveInvalid) as caught:
         read_bundle(path)
     return str(caught.value)
 

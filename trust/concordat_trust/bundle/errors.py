@@ -86,6 +86,18 @@ class OnlineKeyUnlisted(OperatorError):
     hint = "Use the key file that was made for the online signer, or let the keyholders sign a root that names it."
 
 
+class TopologyInvalid(OperatorError):
+    code = "topology_invalid"
+    sentence = "The topology cannot be used: {problem}."
+    hint = "Correct the file; docs/ describes its fields, and the demonstration's topology is an example."
+
+
+class BundleArchiveInvalid(RefusedDocument):
+    code = "bundle_archive_invalid"
+    sentence = "{path}: {problem}."
+    hint = "Fetch the bundle again; an archive damaged on its way is not read in part."
+
+
 class BundleFileUnreadable(OperatorError):
     code = "bundle_file_unreadable"
     sentence = "{path}: {problem}."

@@ -153,8 +153,12 @@ class RepositoryHandler(BaseHTTPRequestHandler):
         _log.debug(format, *args)
 
 
-def serve(server: RepositoryServer, signer: OnlineSigner, stop: threading.Event) -> None:
-    """Serve and sign until `stop`, and leave no thread behind. The first signature is made before the first answer.
+def serve(
+    server: RepositoryServer, signer: OnlineSigner, stop: threading.Event, opened: Callable[[], None] = lambda: None
+) -> None:
+    """Serve and sign until `stop`, and leave no thread behind; `opened` is called once.
+
+    The first signature is made before the first answer.
 
     Raises: as `OnlineSigner.refresh` for the first signature.
     """
@@ -163,6 +167,7 @@ def serve(server: RepositoryServer, signer: OnlineSigner, stop: threading.Event)
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         serving.start()
         try:
+            opened()
             signer.run(stop)
         finally:
             server.shutdown()

@@ -135,17 +135,21 @@ def _member(shape: Shape) -> MemberPolicy:
     if not _COUNTRY.fullmatch(country):
         raise shape.refuse("country", "is not a two-letter country code")
     kind = shape.one_of("kind", MEMBER_KINDS)
-    claims = shape.object("may_assert")
     return MemberPolicy(
         id=member,
         kind="coordinator" if kind == "coordinator" else "organization",
         country=country,
         organization_type=shape.one_of("organization_type", ORGANIZATION_TYPES),
-        may_assert=MayAssert(
-            affiliations=frozenset(claims.texts("affiliations", count_max=CLAIM_VALUES_MAX, length_max=100)),
-            roles=frozenset(claims.texts("roles", count_max=CLAIM_VALUES_MAX, length_max=100)),
-            clearance_max=Clearance(claims.integer("clearance_max", minimum=min(Clearance), maximum=max(Clearance))),
-        ),
+        may_assert=read_may_assert(shape.object("may_assert")),
+    )
+
+
+def read_may_assert(shape: Shape) -> MayAssert:
+    """Return the caps; every field is required, because no default may widen them. Raises: DocumentMalformed."""
+    return MayAssert(
+        affiliations=frozenset(shape.texts("affiliations", count_max=CLAIM_VALUES_MAX, length_max=100)),
+        roles=frozenset(shape.texts("roles", count_max=CLAIM_VALUES_MAX, length_max=100)),
+        clearance_max=Clearance(shape.integer("clearance_max", minimum=min(Clearance), maximum=max(Clearance))),
     )
 
 

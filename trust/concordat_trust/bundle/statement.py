@@ -172,13 +172,14 @@ def _entity(
     described = metadata.object(METADATA_OF[kind])
     return EntityStatement(
         legal_name=metadata.object("federation_entity").text("organization_name", length_min=1, length_max=200),
-        endpoint=_endpoint(described.text("endpoint", length_max=300), member),
+        endpoint=read_endpoint(described.text("endpoint", length_max=300), member),
         keys=_keys(described.object("keys"), member=member, kind=kind, entity_keys=role_keys),
         expires_at=shape.integer("exp"),
     )
 
 
-def _endpoint(text: str, member: OrgId) -> str:
+def read_endpoint(text: str, member: OrgId) -> str:
+    """Return `text` when it is scheme, host and port and nothing else. Raises: StatementEndpointInvalid."""
     try:
         url = urlsplit(text)
         host, port = url.hostname or "", url.port

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from concordat_trust.bundle.errors import BundleDirectoryUnwritable, BundleFileUnreadable
+from concordat_trust.bundle.errors import BundleArchiveInvalid, BundleDirectoryUnwritable, BundleFileUnreadable
 from concordat_trust.bundle.files import FILES_MAX
 
 FILE_BYTES_MAX = 8_000_000
@@ -35,12 +35,15 @@ def is_bundle_name(name: str) -> bool:
 
 
 def read_bundle(path: Path) -> dict[str, bytes]:
-    """Return the unverified files of a bundle, from a folder or a ZIP archive. Raises: BundleFileUnreadable."""
+    """Return the unverified files of a bundle, from a folder or a ZIP archive.
+
+    Raises: BundleFileUnreadable, BundleArchiveInvalid.
+    """
     return read_repository(path) if path.is_dir() else read_archive(path)
 
 
 def read_repository(folder: Path) -> dict[str, bytes]:
-    """Return all files below `folder` by their relative name. Raises: BundleFileUnreadable."""
+    """Return all files below `folder` by their relative name. Raises: BundleFileUnreadable, BundleArchiveInvalid."""
     budget = _Budget(folder)
     try:
         for path in _walk(folder):
@@ -54,7 +57,7 @@ def read_repository(folder: Path) -> dict[str, bytes]:
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
-    """Return the files of a ZIP archive. Raises: BundleFileUnreadable."""
+    """Return the files of a ZIP archive. Raises: BundleFileUnreadable, BundleArchiveInvalid."""
     try:
         with path.open("rb") as file:
             data = file.read(BUNDLE_BYTES_MAX + 1)
@@ -64,7 +67,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
 
 
 def parse_archive(data: bytes, path: Path) -> dict[str, bytes]:
-    """Return the files of an archive's bytes; `path` is for messages. Raises: BundleFileUnreadable."""
+    """Return the files of an archive's bytes; `path` is for messages. Raises: BundleArchiveInvalid."""
     budget = _Budget(path)
     if len(data) > BUNDLE_BYTES_MAX:
         raise budget.refuse("it is too large")
@@ -89,8 +92,8 @@ class _Budget:
         self._path = path
         self._bytes = 0
 
-    def refuse(self, problem: str) -> BundleFileUnreadable:
-        return BundleFileUnreadable(path=str(self._path), problem=problem)
+    def refuse(self, problem: str) -> BundleArchiveInvalid:
+        return BundleArchiveInvalid(path=str(self._path), problem=problem)
 
     def take(self, name: str, data: bytes) -> None:
         self._bytes += len(data)

@@ -1,0 +1,264 @@
+"""What the `concordat trust` commands do. Exit codes: DESIGN section 12 (2 usage, 6 trust failed, 8 unreachable)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
+from concordat_trust.bundle.poll import BundlePoller
+from concordat_trust.bundle.store import archive_bytes, read_bundle, write_atomically
+from concordat_trust.bundle.trusted import Member, TrustedBundle
+from concordat_trust.bundle.verify import verify_bundle
+from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
+from concordat_trust.keys import load_private_key
+
+EXIT_DONE, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_TRUST, EXIT_UNREACHABLE = 0, 1, 2, 6, 8
+
+
+class RootFingerprintMissing(RefusedDocument):
+    code = "root_fingerprint_missing"
+    sentence = "Nothing can be verified without the root fingerprint."
+    hint = "Ask a keyholder for it over another channel, and give it with --root-sha256."
+
+
+class TimeInvalid(OperatorError):
+    code = "time_invalid"
+    sentence = "{text!r} is not a time."
+    hint = "Give ISO 8601 with a zone, such as 2027-01-15T08:00:00Z, or Unix seconds."
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command says: `data` with --json, else `lines`."""
+
+    data: JsonObject
+    lines: tuple[str, ...]
+
+
+Action = Callable[[argparse.Namespace], Report | None]
+
+
+def run(name: str, arguments: argparse.Namespace) -> int:
+    """Run one command and return its exit code; errors go to stderr, with --json as one object."""
+    try:
+        report = ACTIONS[name](arguments)
+    except ConcordatError as error:
+        if arguments.json:
+            print(json.dumps({"error": dict(error.to_json())}), file=sys.stderr)
+        else:
+            print(f"{error.code}: {error}\n  {error.hint}", file=sys.stderr)
+        return exit_code(error)
+    if report is not None:
+        _print(report, as_json=arguments.json)
+    return EXIT_DONE
+
+
+def exit_code(error: ConcordatError) -> int:
+    """Return the exit code of a failed command by who must act."""
+    if isinstance(error, RefusedDocument):
+        return EXIT_TRUST
+    if isinstance(error, PeerFailure):
+        return EXIT_UNREACHABLE
+    return EXIT_USAGE if isinstance(error, OperatorError) else EXIT_UNEXPECTED
+
+
+def init(arguments: argparse.Namespace) -> Report:
+    """Hold the ceremony. Raises: TopologyInvalid, BundleFileUnreadable, TrustFolderTaken, KeyFile*."""
+    from concordat_trust.public_statistics import public_statistics_file
+
+    from concordat_client.ceremony import hold_ceremony, read_input
+
+    statistics = arguments.statistics
+    ceremony = hold_ceremony(
+        read_input(arguments.topology),
+        arguments.out,
+        statistics=public_statistics_file() if statistics is None else read_input(statistics),
+        at=int(time.time()),
+    )
+    keys: dict[str, Json] = {name: str(path) for name, path in ceremony.keys.items()}
+    data: JsonObject = {
+        "network": ceremony.network,
+        "root_sha256": ceremony.root_sha256,
+        "repository": str(ceremony.repository),
+        "keys": keys,
+    }
+    return Report(
+        data,
+        (
+            f"Network {ceremony.network} is founded.",
+            f"Root fingerprint (hand it over by another channel): {ceremony.root_sha256}",
+            f"Repository: {ceremony.repository}",
+            f"Keys: {len(keys)} files, mode 0600, one folder per party below {arguments.out}",
+        ),
+    )
+
+
+def sign_online(arguments: argparse.Namespace) -> Report | None:
+    """Serve until SIGINT or SIGTERM; print the address once it is open."""
+    signer = OnlineSigner(arguments.repository, load_private_key(arguments.key), clock=lambda: int(time.time()))
+    server = RepositoryServer(arguments.repository, arguments.host, arguments.port, is_public=arguments.public)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    def opened() -> None:
+        data: JsonObject = {"url": server.url, "repository": str(arguments.repository)}
+        _print(Report(data, (f"Online signer on {server.url} (Ctrl-C stops it)",)), as_json=arguments.json)
+
+    serve(server, signer, stop, opened=opened)
+    return None
+
+
+def fetch(arguments: argparse.Namespace) -> Report:
+    """Fetch, verify and archive a bundle."""
+    from concordat_trust.bundle.fetcher import HttpFetcher
+
+    root_sha256 = _fingerprint(arguments)
+    with tempfile.TemporaryDirectory() as scratch:
+        poller = BundlePoller(
+            root_sha256=root_sha256,
+            mirrors=arguments.mirror,
+            state=Path(scratch) if arguments.state is None else arguments.state,
+            clock=lambda: int(time.time()),
+            jitter=secrets.SystemRandom().random,
+            fetcher=HttpFetcher(ca_file=None if arguments.ca_file is None else str(arguments.ca_file)),
+        )
+        poller.load()
+        bundle = poller.poll()
+    write_atomically(arguments.out, archive_bytes(bundle.files))
+    summary = _summary(bundle)
+    return Report({**summary.data, "archive": str(arguments.out)}, (*summary.lines, f"Written to {arguments.out}"))
+
+
+def show(arguments: argparse.Namespace) -> Report:
+    """Say who is in the network."""
+    return _summary(_verified(arguments))
+
+
+def verify(arguments: argparse.Namespace) -> Report:
+    """Say that the bundle holds, and what was checked."""
+    bundle = _verified(arguments)
+    data: JsonObject = {"ok": True, **_summary(bundle).data}
+    return Report(
+        data,
+        (
+            f"The bundle of {bundle.network.id} holds at {_time(bundle.verified_at)}.",
+            f"Checked from the root fingerprint {bundle.root_sha256}: root chain, thresholds, versions, lifetimes,",
+            f"every target's hash, {len(bundle.members)} members and their statements. Valid until "
+            f"{_time(bundle.expires_at)}.",
+            *_alarms(bundle),
+        ),
+    )
+
+
+ACTIONS: Mapping[str, Action] = {
+    "init": init,
+    "sign-online": sign_online,
+    "fetch": fetch,
+    "show": show,
+    "verify": verify,
+}
+
+
+def _verified(arguments: argparse.Namespace) -> TrustedBundle:
+    root_sha256 = _fingerprint(arguments)
+    at = int(time.time()) if arguments.at is None else read_time(arguments.at)
+    return verify_bundle(read_bundle(arguments.bundle), root_sha256=root_sha256, at=at)
+
+
+def _fingerprint(arguments: argparse.Namespace) -> str:
+    if not arguments.root_sha256:
+        raise RootFingerprintMissing
+    return str(arguments.root_sha256).strip().lower()
+
+
+def read_time(text: str) -> int:
+    """Return Unix seconds. Raises: TimeInvalid; a time without a zone is one, because it could mean two moments."""
+    try:
+        if text.isascii() and text.isdigit():
+            return int(datetime.fromtimestamp(int(text), UTC).timestamp())
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise TimeInvalid(text=text[:100]) from error
+    if moment.tzinfo is None:
+        raise TimeInvalid(text=text[:100])
+    return int(moment.timestamp())
+
+
+def _summary(bundle: TrustedBundle) -> Report:
+    view = bundle.view
+    members: list[Json] = [
+        {
+            "id": member.id,
+            "kind": member.kind,
+            "legal_name": member.legal_name,
+            "country": member.country,
+            "organization_type": member.organization_type,
+            "endpoint": member.endpoint or None,
+            "suspended": member.suspended,
+            "unusable": bundle.unusable[member.id].code if member.id in bundle.unusable else None,
+            "may_assert": {
+                "affiliations": [*sorted(member.may_assert.affiliations)],
+                "roles": [*sorted(member.may_assert.roles)],
+                "clearance_max": int(member.may_assert.clearance_max),
+            },
+        }
+        for member in bundle.members.values()
+    ]
+    data: JsonObject = {
+        "network": {"id": bundle.network.id, "name": bundle.network.name},
+        "root_sha256": bundle.root_sha256,
+        "view": {
+            "root": view.root,
+            "targets": view.targets,
+            "snapshot": view.snapshot,
+            "timestamp": view.timestamp,
+            "snapshot_sha256": view.snapshot_sha256,
+        },
+        "verified_at": bundle.verified_at,
+        "signed_at": bundle.signed_at,
+        "expires_at": bundle.expires_at,
+        "minimum_cell": bundle.network.minimum_cell,
+        "purposes": [*bundle.network.purposes],
+        "statistics_revision": bundle.statistics.revision,
+        "members": members,
+        "findings": [finding.code for finding in bundle.findings],
+    }
+    lines = [
+        f"{bundle.network.name} ({bundle.network.id})",
+        f"  root fingerprint {bundle.root_sha256}",
+        f"  signed {_time(bundle.signed_at)}, valid until {_time(bundle.expires_at)}",
+        f"  root {view.root}, targets {view.targets}, snapshot {view.snapshot}, timestamp {view.timestamp}",
+        *(f"  {_member_line(member)}" for member in bundle.members.values()),
+    ]
+    return Report(data, (*lines, *_alarms(bundle)))
+
+
+def _member_line(member: Member) -> str:
+    state = "SUSPENDED" if member.suspended else member.endpoint or "UNUSABLE"
+    return f"{member.kind:<12} {member.id:<24} {member.legal_name} ({member.country}), {state}"
+
+
+def _alarms(bundle: TrustedBundle) -> tuple[str, ...]:
+    unusable = (f"  ! {error.code}: {error}" for error in bundle.unusable.values())
+    return (*unusable, *(f"  ! {finding.code}: {finding}" for finding in bundle.findings))
+
+
+def _time(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    print(json.dumps(report.data) if as_json else "\n".join(report.lines), flush=True)

@@ -1,0 +1,82 @@
+"""`concordat trust …`: the parser; what the commands do is in `trust_actions` and imported when one runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Handler = Callable[[argparse.Namespace], int]
+ONLINE_PORT = 8790
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add `trust` with its commands; each sets `handler`, a function from the arguments to the exit code."""
+    trust = subparsers.add_parser("trust", help="found, serve, fetch and verify a network's trust bundle")
+    commands = trust.add_subparsers(dest="trust_command", required=True, metavar="COMMAND")
+    _init(commands)
+    _sign_online(commands)
+    _fetch(commands)
+    _show(commands)
+    _verify(commands)
+
+
+def _init(commands: Subparsers) -> None:
+    parser = _command(commands, "init", "make all keys and sign the first state of a network")
+    parser.add_argument("--topology", type=Path, required=True, metavar="FILE", help="organizations, coordinator, …")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for keys and repository")
+    parser.add_argument(
+        "--statistics", type=Path, metavar="FILE", help="public term statistics, if not the shipped ones"
+    )
+
+
+def _sign_online(commands: Subparsers) -> None:
+    parser = _command(commands, "sign-online", "serve a repository and keep its timestamp fresh, until Ctrl-C")
+    parser.add_argument("--repository", type=Path, required=True, metavar="DIR", help="the folder to serve")
+    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="the online key, mode 0600")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=ONLINE_PORT, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--public", action="store_true", help="allow an address that is not loopback")
+
+
+def _fetch(commands: Subparsers) -> None:
+    parser = _command(commands, "fetch", "fetch a bundle from a mirror, verify it, and write it as one archive")
+    parser.add_argument("--mirror", action="append", required=True, metavar="URL", help="may be given several times")
+    parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
+    parser.add_argument("--out", type=Path, required=True, metavar="ZIP", help="where to write the archive")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="remember versions here between two fetches")
+    parser.add_argument("--ca-file", type=Path, metavar="PEM", help="certificates to trust instead of the system's")
+
+
+def _show(commands: Subparsers) -> None:
+    _reads_bundle(_command(commands, "show", "say in plain words who is in a network, and until when it holds"))
+
+
+def _verify(commands: Subparsers) -> None:
+    _reads_bundle(_command(commands, "verify", "check a bundle offline, from the root fingerprint"))
+
+
+def _reads_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bundle", type=Path, required=True, metavar="PATH", help="an archive, or a repository folder")
+    parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
+    parser.add_argument("--at", metavar="TIME", help="time to verify at: ISO 8601 or Unix seconds (default: now)")
+
+
+def _command(commands: Subparsers, name: str, sentence: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=sentence, description=sentence[:1].upper() + sentence[1:] + ".")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.set_defaults(handler=_lazy(name))
+    return parser
+
+
+def _lazy(name: str) -> Handler:
+    def handler(arguments: argparse.Namespace) -> int:
+        from concordat_client import trust_actions
+
+        return trust_actions.run(name, arguments)
+
+    return handler

@@ -1,0 +1,276 @@
+"""The trust commands as a person runs them: a ceremony, a signer of its own process, a fetch, a check offline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from concordat_client.trust_commands import register
+
+TOPOLOGY: dict[str, Any] = {
+    "network": "health-research-demo",
+    "name": "Health research demonstration network",
+    "keyholders": ["keyholder-one", "keyholder-two", "keyholder-three"],
+    "threshold": 2,
+    "may_assert": {"affiliations": ["staff"], "roles": ["researcher"], "clearance_max": 2},
+    "coordinator": {
+        "id": "relay-one",
+        "legal_name": "Relay One",
+        "country": "NL",
+        "endpoint": "http://127.0.0.1:7000",
+    },
+    "organizations": [
+        {
+            "id": org,
+            "legal_name": org.title(),
+            "country": "DE",
+            "organization_type": "public",
+            "endpoint": f"http://127.0.0.1:{port}",
+        }
+        for org, port in (("north-hospital", 7001), ("alma-university", 7002), ("vitalis", 7003))
+    ],
+}
+MAIN = """
+import argparse, sys
+from concordat_client.trust_commands import register
+parser = argparse.ArgumentParser()
+register(parser.add_subparsers(required=True))
+arguments = parser.parse_args()
+sys.exit(arguments.handler(arguments))
+"""
+
+
+def concordat(*argv: str | Path) -> int:
+    parser = argparse.ArgumentParser()
+    register(parser.add_subparsers(required=True))
+    arguments = parser.parse_args([str(a) for a in argv])
+    return int(arguments.handler(arguments))
+
+
+@pytest.fixture
+def founded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    (tmp_path / "topology.json").write_text(json.dumps(TOPOLOGY))
+    assert (
+        concordat("trust", "init", "--topology", tmp_path / "topology.json", "--out", tmp_path / "net", "--json") == 0
+    )
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def test_a_ceremony_gives_every_party_its_folder(founded: dict[str, Any], tmp_path: Path) -> None:
+    net = tmp_path / "net"
+    assert (net / "root.sha256").read_text() == founded["root_sha256"] + "\n"
+    assert set(founded["keys"]) == {
+        *(f"keyholders/{name}/keyholder" for name in TOPOLOGY["keyholders"]),
+        "online-signer/online",
+        *(
+            f"members/{org}/{key}"
+            for org in ("north-hospital", "alma-university", "vitalis")
+            for key in ("entity", "keys/query_token", "keys/attestation", "keys/request")
+        ),
+        *(f"members/relay-one/{key}" for key in ("entity", "keys/request", "keys/delivery")),
+    }
+    for path in map(Path, founded["keys"].values()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_repository_holds_no_secret(founded: dict[str, Any]) -> None:
+    for path in Path(founded["repository"]).rglob("*"):
+        assert not path.is_file() or b"PRIVATE" not in path.read_bytes()
+
+
+def test_a_founded_network_is_shown_and_verified(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--bundle", founded["repository"], "--root-sha256", founded["root_sha256"])
+    assert concordat("trust", "show", *arguments, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [m["id"] for m in shown["members"]] == ["north-hospital", "alma-university", "vitalis", "relay-one"]
+    assert shown["members"][0]["may_assert"]["clearance_max"] == 2
+    assert shown["members"][3]["may_assert"] == {"affiliations": [], "roles": [], "clearance_max": 0}
+    assert concordat("trust", "verify", *arguments) == 0
+    assert founded["root_sha256"] in capsys.readouterr().out
+
+
+def test_show_in_plain_words(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    concordat("trust", "show", "--bundle", founded["repository"], "--root-sha256", founded["root_sha256"])
+    text = capsys.readouterr().out
+    assert "North-Hospital (DE), http://127.0.0.1:7001" in text
+    assert "valid until" in text
+
+
+def failed(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> tuple[int, str]:
+    exit_code = concordat("trust", *argv, "--json")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return exit_code, json.loads(captured.err)["error"]["code"]
+
+
+def test_without_a_fingerprint_nothing_is_verified(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert failed(capsys, "verify", "--bundle", founded["repository"]) == (6, "root_fingerprint_missing")
+
+
+def test_another_fingerprint_is_refused(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--bundle", founded["repository"], "--root-sha256", "0" * 64)
+    assert failed(capsys, "verify", *arguments) == (6, "bundle_bootstrap_mismatch")
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2100-01-01T00:00:00Z", (6, "bundle_expired")),
+        ("2001-01-01T00:00:00+01:00", (6, "bundle_lifetime_cap")),
+        ("978307200", (6, "bundle_lifetime_cap")),
+        ("2027-01-01T00:00:00", (2, "time_invalid")),
+        ("yesterday", (2, "time_invalid")),
+        ("9" * 30, (2, "time_invalid")),
+    ],
+)
+def test_a_bundle_is_verified_at_the_time_that_was_asked_for(
+    at: str, expected: tuple[int, str], founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--bundle", founded["repository"], "--root-sha256", founded["root_sha256"], "--at", at)
+    assert failed(capsys, "verify", *arguments) == expected
+
+
+def test_a_changed_byte_is_found(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    path = next(Path(founded["repository"]).glob("targets/members/vitalis/*"))
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    arguments = ("--bundle", founded["repository"], "--root-sha256", founded["root_sha256"])
+    assert failed(capsys, "verify", *arguments) == (6, "bundle_tampered")
+
+
+def test_a_missing_bundle_is_a_usage_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ("--bundle", tmp_path / "none.zip", "--root-sha256", "0" * 64)
+    assert failed(capsys, "verify", *arguments) == (2, "bundle_file_unreadable")
+
+
+def test_a_ceremony_overwrites_nothing(
+    founded: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in (tmp_path / "net").rglob("*") if path.is_file()}
+    arguments = ("--topology", tmp_path / "topology.json", "--out", tmp_path / "net")
+    assert failed(capsys, "init", *arguments) == (2, "trust_folder_taken")
+    assert {path: path.read_bytes() for path in (tmp_path / "net").rglob("*") if path.is_file()} == before
+
+
+WRONG: list[dict[str, Any]] = [
+    {"network": "X"},
+    {"keyholders": ["only-one"]},
+    {"keyholders": ["one-one", "one-one"]},
+    {"threshold": 1},
+    {"threshold": 4},
+    {"minimum_cell": 1},
+    {"purposes": ["XXX"]},
+    {"organizations": TOPOLOGY["organizations"] * 2},
+    {"organizations": [TOPOLOGY["organizations"][0] | {"endpoint": "http://example.org"}]},
+    {"organizations": [TOPOLOGY["organizations"][0] | {"endpoint": "https://127.0.0.1:7000"}]},
+    {"organizations": [TOPOLOGY["organizations"][0] | {"id": "targets"}]},
+    {"organizations": [TOPOLOGY["organizations"][0] | {"may_assert": {"affiliations": []}}]},
+    {"coordinator": None},
+]
+
+
+@pytest.mark.parametrize("change", WRONG)
+def test_a_wrong_topology_founds_nothing(
+    change: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "topology.json").write_text(json.dumps(TOPOLOGY | change))
+    arguments = ("--topology", tmp_path / "topology.json", "--out", tmp_path / "net")
+    assert failed(capsys, "init", *arguments) == (2, "topology_invalid")
+    assert not (tmp_path / "net").exists()
+
+
+def test_without_caps_an_organization_may_assert_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "topology.json").write_text(json.dumps({k: v for k, v in TOPOLOGY.items() if k != "may_assert"}))
+    concordat("trust", "init", "--topology", tmp_path / "topology.json", "--out", tmp_path / "net", "--json")
+    founded = json.loads(capsys.readouterr().out)
+    concordat("trust", "show", "--bundle", founded["repository"], "--root-sha256", founded["root_sha256"], "--json")
+    members = json.loads(capsys.readouterr().out)["members"]
+    assert all(m["may_assert"] == {"affiliations": [], "roles": [], "clearance_max": 0} for m in members)
+
+
+@pytest.fixture
+def signer(founded: dict[str, Any]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    argv = ["trust", "sign-online", "--repository", founded["repository"], "--key"]
+    argv += [founded["keys"]["online-signer/online"], "--port", "0", "--json"]
+    process = subprocess.Popen([sys.executable, "-c", MAIN, *argv], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())["url"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_bundle_is_fetched_from_a_signer_process_and_verified_offline(
+    founded: dict[str, Any],
+    signer: tuple[subprocess.Popen[str], str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    process, url = signer
+    archive, fingerprint = tmp_path / "bundle.zip", founded["root_sha256"]
+    source = ("--mirror", "http://127.0.0.1:9/", "--mirror", url, "--root-sha256", fingerprint)
+    assert concordat("trust", "fetch", *source, "--out", archive, "--json") == 0
+    fetched = json.loads(capsys.readouterr().out)
+    assert fetched["view"]["timestamp"] == 2
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    assert concordat("trust", "verify", "--bundle", archive, "--root-sha256", fingerprint, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["view"] == fetched["view"]
+    assert failed(capsys, "fetch", *source, "--out", archive) == (8, "mirror_unreachable")
+
+
+def test_a_fetch_that_remembers_refuses_what_is_older(
+    founded: dict[str, Any],
+    signer: tuple[subprocess.Popen[str], str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, url = signer
+    source = ("--mirror", url, "--root-sha256", founded["root_sha256"], "--out", tmp_path / "b.zip")
+    assert concordat("trust", "fetch", *source, "--state", tmp_path / "state") == 0
+    capsys.readouterr()
+    memory = json.loads((tmp_path / "state" / "memory.json").read_bytes())
+    memory["timestamp"] += 1
+    (tmp_path / "state" / "memory.json").write_text(json.dumps(memory))
+    assert failed(capsys, "fetch", *source, "--state", tmp_path / "state") == (6, "bundle_rollback")
+
+
+def test_a_key_that_others_can_read_does_not_sign(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    key = Path(founded["keys"]["online-signer/online"])
+    key.chmod(0o644)
+    arguments = ("--repository", founded["repository"], "--key", key, "--port", "0")
+    assert failed(capsys, "sign-online", *arguments) == (2, "key_file_permissions")
+
+
+def test_a_wrong_key_does_not_sign(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    key = founded["keys"]["members/relay-one/keys/request"]
+    arguments = ("--repository", founded["repository"], "--key", key, "--port", "0")
+    before = (Path(founded["repository"]) / "timestamp.json").read_bytes()
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        assert failed(capsys, "sign-online", *arguments) == (2, "online_key_unlisted")
+    finally:
+        signal.signal(signal.SIGINT, handlers[0])
+        signal.signal(signal.SIGTERM, handlers[1])
+    assert (Path(founded["repository"]) / "timestamp.json").read_bytes() == before
+
+
+def test_a_public_address_has_to_be_asked_for(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    key = founded["keys"]["online-signer/online"]
+    arguments = ("--repository", founded["repository"], "--key", key, "--host", "0.0.0.0")  # noqa: S104  # refused
+    assert failed(capsys, "sign-online", *arguments) == (2, "online_signer_not_loopback")
+
+
+def test_errors_are_plain_words_without_json(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert concordat("trust", "verify", "--bundle", founded["repository"]) == 6
+    assert "Ask a keyholder" in capsys.readouterr().err
