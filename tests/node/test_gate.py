@@ -119,6 +119,14 @@ async def test_a_summary_is_released_with_its_masks() -> None:
     assert item.record.fields["description"] is None
 
 
+async def test_an_unconfirmed_bundle_closes_controlled_classes_whatever_policy_says() -> None:
+    records = [make_asset(f"s{level}", attributes_of(sensitivity=level)) for level in range(4)]
+    node = node_with(*records, engine=TableEngine(permit_all))
+    assert (await released(node)).total == 4
+    release = await node.gate.release(replace(asked(), sensitivity_max=Clearance.REGISTERED))
+    assert (ids_of(release), release.total) == (in_tie_order("s0", "s1"), 2)
+
+
 async def test_an_empty_mapping_of_decisions_releases_nothing() -> None:
     class Silent(TableEngine):
         async def decide_classes(

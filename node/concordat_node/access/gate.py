@@ -26,6 +26,7 @@ from concordat_trust.ids import AssetId, OrgId, tie_key
 from concordat_trust.question import Question, candidate_count
 from concordat_trust.sealing import SealContext, seal_record
 from concordat_trust.text import TermStatistics, query_terms
+from concordat_trust.vocabulary import Clearance
 
 from concordat_node.access.decisions import ClassDecisions, Decided, Registry, RunBlocking
 from concordat_node.access.masks import Surroundings, masked_record
@@ -91,7 +92,10 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of the gate, already verified and parsed; `seal_to` and `token_id` bind sealed records."""
+    """What is asked of the gate, already verified and parsed; `seal_to` and `token_id` bind sealed records.
+
+    Classes above `sensitivity_max` are closed whatever policy says (an unconfirmed trust bundle).
+    """
 
     question: Question
     ids: tuple[AssetId, ...]
@@ -100,6 +104,7 @@ class Asked:
     token_id: str
     question_hash: str
     seal_to: str
+    sensitivity_max: Clearance = Clearance.RESTRICTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,7 @@ class Gate:
         removed: frozenset[str] = frozenset()
         for attempt in range(ATTEMPTS):
             decided = await self._decisions.of(asked.request, fresh=attempt > 0)
-            view = visible_view(decided.decisions, removed)
+            view = visible_view(decided.decisions, removed | _closed(asked, decided))
             found = await self._run_blocking(partial(self._find, asked, decided, view))
             withdrawn = await self._withdrawn(decided, found)
             if found.is_consistent and not withdrawn:
@@ -284,6 +289,11 @@ class Gate:
     def _seal(self, asked: Asked, fields: JsonObject, salt: str, position: int) -> str:
         context = SealContext(self._organization, asked.token_id, asked.question_hash, position)
         return seal_record(fields, salt=salt, to=asked.seal_to, context=context)
+
+
+def _closed(asked: Asked, decided: Decided) -> frozenset[str]:
+    classes = decided.facts.classes.items()
+    return frozenset(class_id for class_id, held in classes if held.sensitivity > asked.sensitivity_max)
 
 
 def _named_by(row: _Row) -> frozenset[AssetId]:

@@ -24,6 +24,7 @@ from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.query_token import VerifiedToken, verify_query_token
 from concordat_trust.request_signature import SignedMessage, authority_of, verify_request
 from concordat_trust.shape import Shape
+from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.documents import NODE_DOCUMENTS, document_id
 from concordat_trust.wire.transport import WireRequest
 
@@ -91,7 +92,7 @@ def check_request(
     """
     if len(request.body) > bytes_max:
         raise BodyTooLarge(bytes_max=bytes_max)
-    if bundle is None or not is_in_force(bundle, now):
+    if bundle is None or bundle.expires_at <= now:
         raise BundleStale
     presenter = verify_request(
         _message(request, _own_authority(bundle, me)),
@@ -106,9 +107,14 @@ def check_request(
     return Admitted(body.operation, presenter, token, body.question, body.part, _timeout_ms(request), bundle)
 
 
-def is_in_force(bundle: TrustedBundle, now: int) -> bool:
-    """Whether the bundle may still be acted on: not expired, and confirmed within the network's `bundle_age_max_s`."""
-    return now < bundle.expires_at and bundle.age_s(now) <= bundle.network.bundle_age_max_s
+def sensitivity_max(bundle: TrustedBundle, now: int) -> Clearance:
+    """Return what may be disclosed at most on this bundle.
+
+    A bundle that was not confirmed within the network's `bundle_age_max_s` closes controlled classes, because a
+    suspension may be missing from it; at its expiry everything closes (DESIGN section 6).
+    """
+    is_fresh = bundle.age_s(now) <= bundle.network.bundle_age_max_s
+    return Clearance.RESTRICTED if is_fresh else Clearance.REGISTERED
 
 
 def _own_authority(bundle: TrustedBundle, me: OrgId) -> str:

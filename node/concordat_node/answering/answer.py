@@ -39,7 +39,7 @@ from concordat_trust.vocabulary import ProvedStatus
 from concordat_node.access.decisions import ClassDecisions, RunBlocking
 from concordat_node.access.gate import Asked, Gate, Release
 from concordat_node.access.masks import disclosed_fields
-from concordat_node.access.request_check import Admitted
+from concordat_node.access.request_check import Admitted, sensitivity_max
 from concordat_node.access.subject import requester_of
 from concordat_node.answering.given import GivenAnswer
 from concordat_node.ledger.entry import SALT_BYTES, LogEntry, ReleasedItem
@@ -230,6 +230,7 @@ def _asked(admitted: Admitted, question: Question, part: Part, request: Decision
         token_id=admitted.token.token_id,
         question_hash=admitted.token.question_hash,
         seal_to=admitted.token.enc,
+        sensitivity_max=sensitivity_max(admitted.bundle, request.now),
     )
 
 

@@ -1,0 +1,330 @@
+"""The composition root: reads clock, keys, network state and policy, and puts the door behind a socket.
+
+Rules of this file:
+
+* Nothing is answered before it is known: a node without a bundle that is in force is alive but not ready, keeps asking
+  its mirrors, and refuses questions with `bundle_stale`. A first bundle that is there and wrong stops the start.
+* Order of starting: folder and keys, bundle, databases and index, policy, door. Stopping is the reverse; no child and
+  no thread is left.
+* When the network's term statistics change, the index is built again before it answers with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+from concordat_trust.bundle import TrustedBundle
+from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
+from concordat_trust.bundle.fetcher import HttpFetcher
+from concordat_trust.bundle.poll import BundlePoller
+from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
+from concordat_trust.errors import ConcordatError, RefusedDocument
+from concordat_trust.jwk import SigningKey
+from concordat_trust.keys import load_private_key
+from fastapi import APIRouter
+from starlette.types import ASGIApp
+
+from concordat_node.access.decisions import ClassDecisions
+from concordat_node.access.gate import Gate
+from concordat_node.answering.answer import Answering
+from concordat_node.api.door import NodeDoor
+from concordat_node.api.http import node_app
+from concordat_node.errors import DataDirUnusable, NodeNotMember
+from concordat_node.ledger.ledger import Ledger
+from concordat_node.policy.engine import NodePolicy
+from concordat_node.policy.opa_binary import ensure_opa
+from concordat_node.policy.opa_engine import OpaPolicyEngine
+from concordat_node.policy.opa_process import OpaProcess
+from concordat_node.policy.rego_files import policies_dir
+from concordat_node.registry.engine import Database, open_database, open_ledger_database
+from concordat_node.registry.migrate import upgrade
+from concordat_node.registry.store import RegistryStore
+from concordat_node.search.index_writer import ensure_index
+from concordat_node.search.posting_index import SqlPostingIndex
+from concordat_node.settings import Settings
+
+FIRST_POLL_PAUSE_S = 1.0
+JITTER_SHARE = 0.2
+_log = logging.getLogger("concordat.node")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The private keys of a node, each for one use."""
+
+    attestation: SigningKey
+    query_token: SigningKey
+    request: SigningKey
+
+
+class Workers:
+    """A bounded number of threads for databases, index and files; a `RunBlocking`."""
+
+    def __init__(self, threads_max: int) -> None:
+        self._limiter = anyio.CapacityLimiter(threads_max)
+
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        return await anyio.to_thread.run_sync(call, limiter=self._limiter)
+
+
+@dataclass
+class Node:
+    """The parts of a node, wired. `start`, then serve `app`, then `stop`."""
+
+    settings: Settings
+    keys: Keys
+    poller: BundlePoller
+    registry: Database
+    ledger: Ledger
+    opa: OpaProcess
+    run_blocking: Workers
+    app: ASGIApp = field(init=False)
+    _indexed: str | None = None
+    _polling: asyncio.Task[None] | None = None
+    _closing: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def start(self) -> None:
+        """Return when the node answers, or waits for nothing but its mirrors.
+
+        Raises: the refusal of a first bundle that is wrong, NodeNotMember, OpaStartFailed, the storage failures.
+        """
+        known = self.poller.load()
+        if known is not None:
+            await self._adopt(known)
+        await self._first_poll()
+        await self.opa.start()
+        self._polling = asyncio.create_task(self._keep_current(), name="bundle-poll")
+
+    async def stop(self) -> None:
+        """End policy, polling and databases. May be called again, also after a start that failed."""
+        if self._polling is not None:
+            self._polling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._polling
+            self._polling = None
+        await self._closing.aclose()
+        await self.opa.stop()
+        self.ledger.close()
+        self.registry.close()
+
+    def bundle(self) -> TrustedBundle | None:
+        """Return the bundle in force, None when there is none."""
+        return in_force(self.poller)
+
+    def is_ready(self) -> bool:
+        """Whether a question would be answered now."""
+        bundle = self.bundle()
+        return bundle is not None and self.opa.is_ready and self._indexed == bundle.statistics.revision
+
+    async def _adopt(self, bundle: TrustedBundle) -> None:
+        check_membership(bundle, self.settings, self.keys)
+        if self._indexed != bundle.statistics.revision:
+            await self.run_blocking(lambda: ensure_index(self.registry, bundle.statistics))
+            self._indexed = bundle.statistics.revision
+
+    async def _first_poll(self) -> None:
+        try:
+            bundle = await self.run_blocking(self.poller.poll)
+        except ConcordatError as error:
+            if isinstance(error, RefusedDocument) and self.bundle() is None:
+                raise
+            _log.warning("bundle poll failed: %s", error.code)
+            return
+        await self._adopt(bundle)
+
+    async def _keep_current(self) -> None:
+        interval_s = self.settings.bundle_poll_s
+        while True:
+            spread = 1 + JITTER_SHARE * (2 * secrets.SystemRandom().random() - 1)
+            await asyncio.sleep(interval_s * spread if self.bundle() else min(interval_s, FIRST_POLL_PAUSE_S))
+            try:
+                await self._adopt(await self.run_blocking(self.poller.poll))
+            except ConcordatError as error:
+                _log.warning("bundle poll failed: %s", error.code)
+
+
+def build_node(settings: Settings) -> Node:
+    """Return a node that has read its keys and opened its databases, and has started nothing.
+
+    Raises: DataDirUnusable, KeyFile*, OpaMissing, SchemaNewer, LogTooNew, LogUnavailable, the storage failures.
+    """
+    make_private_folder(settings.data_dir)
+    keys = read_keys(settings)
+    binary = ensure_opa(environ=opa_environment(settings))
+    registry = open_registry(settings)
+    ledger = Ledger(open_ledger_database(settings.data_dir / "ledger.sqlite"))
+    opa = OpaProcess(
+        binary.path,
+        policies_dir() if settings.policies_dir is None else settings.policies_dir,
+        timeout_s=settings.opa_timeout_ms / 1000,
+    )
+    poller = make_poller(settings)
+    run_blocking = Workers(settings.threads_max)
+    engine = OpaPolicyEngine(opa)
+    store = RegistryStore(registry)
+    decisions = ClassDecisions(
+        engine=engine, registry=store, run_blocking=run_blocking, remembered_s=settings.decisions_remembered_s
+    )
+    gate = Gate(
+        organization=settings.organization,
+        registry=store,
+        index=SqlPostingIndex(registry),
+        engine=engine,
+        decisions=decisions,
+        run_blocking=run_blocking,
+        entropy=secrets.token_bytes,
+    )
+    answering = Answering(
+        organization=settings.organization,
+        node_policy=node_policy(settings),
+        engine=engine,
+        decisions=decisions,
+        gate=gate,
+        ledger=ledger,
+        key=keys.attestation,
+        run_blocking=run_blocking,
+        clock=now,
+        entropy=secrets.token_bytes,
+    )
+    door = NodeDoor(
+        organization=settings.organization,
+        bundle=lambda: in_force(poller),
+        answering=answering,
+        clock=now,
+        request_bytes_max=settings.request_bytes_max,
+        answer_timeout_ms=settings.answer_timeout_ms,
+        questions_max=settings.questions_max,
+    )
+    node = Node(settings, keys, poller, registry, ledger, opa, run_blocking)
+    node.app = node_app(
+        door, is_ready=node.is_ready, request_bytes_max=settings.request_bytes_max, routers=_home_routers(node)
+    )
+    return node
+
+
+def _home_routers(node: Node) -> list[APIRouter]:
+    settings = node.settings
+    if settings.home is None:
+        return []
+    # The home door is a room of its own; a node without people of its own does not load it.
+    from concordat_node.home.api import build_home_router  # noqa: PLC0415
+    from concordat_node.home.home import open_home  # noqa: PLC0415
+    from concordat_node.home.home_key import load_home_key  # noqa: PLC0415
+    from concordat_node.home.httpx_transport import HttpxTransport  # noqa: PLC0415
+    from concordat_node.home.mint import HomeKeys  # noqa: PLC0415
+    from concordat_node.home.settings import parse_home_settings  # noqa: PLC0415
+
+    transport = HttpxTransport(ca_file=settings.ca_file, proxy=settings.egress_proxy or None)
+    home = open_home(
+        settings=parse_home_settings(dict(settings.home)),
+        organization=settings.organization,
+        database=settings.data_dir / "home.sqlite",
+        keys=HomeKeys(
+            query_token=node.keys.query_token,
+            request=node.keys.request,
+            pseudonym=load_home_key(settings.data_dir / "keys" / "pseudonym.key"),
+        ),
+        bundle=node.bundle,
+        transport=transport,
+        clock=now,
+        entropy=secrets.token_bytes,
+        run_blocking=node.run_blocking,
+    )
+    node._closing.callback(home.close)
+    node._closing.push_async_callback(transport.close)
+    return [build_home_router(home)]
+
+
+def in_force(poller: BundlePoller) -> TrustedBundle | None:
+    """Return the bundle in force, None when there is none."""
+    try:
+        return poller.bundle()
+    except (BundleUnavailable, BundleExpired):
+        return None
+
+
+def now() -> int:
+    """Return the time in Unix seconds."""
+    return int(time.time())
+
+
+def node_policy(settings: Settings) -> NodePolicy:
+    """Return what the configuration says to policy."""
+    return NodePolicy(
+        purposes_admitted=settings.purposes_admitted,
+        notice_mode=settings.notice_mode,
+        notice_code=settings.notice_code or None,
+        notice_contact=settings.notice_contact or None,
+    )
+
+
+def make_poller(settings: Settings) -> BundlePoller:
+    """Return the poller of the network's bundle, which has not asked anybody yet."""
+    return BundlePoller(
+        root_sha256=settings.root_sha256,
+        mirrors=settings.bundle_mirrors,
+        state=settings.data_dir / "bundle",
+        clock=now,
+        jitter=secrets.SystemRandom().random,
+        fetcher=HttpFetcher(ca_file=None if settings.ca_file is None else str(settings.ca_file)),
+    )
+
+
+def open_registry(settings: Settings) -> Database:
+    """Return the migrated registry. Raises: SchemaNewer, the storage failures."""
+    database = open_database(settings.data_dir / "registry.sqlite")
+    upgrade(database)
+    return database
+
+
+def read_keys(settings: Settings) -> Keys:
+    """Return the node's keys. Raises: KeyFileMissing, KeyFilePermissions, KeyFileInvalid."""
+    return Keys(
+        attestation=load_private_key(settings.in_data_dir(settings.attestation_key)),
+        query_token=load_private_key(settings.in_data_dir(settings.query_token_key)),
+        request=load_private_key(settings.in_data_dir(settings.request_key)),
+    )
+
+
+def check_membership(bundle: TrustedBundle, settings: Settings, keys: Keys) -> None:
+    """Refuse to run with keys that nobody will believe; a suspension is told by every answer. Raises: NodeNotMember."""
+    uses: tuple[tuple[KeyUse, SigningKey], ...] = (
+        ("attestation", keys.attestation),
+        ("query_token", keys.query_token),
+        ("request", keys.request),
+    )
+    for use, key in uses:
+        try:
+            bundle.key(settings.organization, use, key.key_id)
+        except (KeyUnknown, MemberUnknown) as error:
+            raise NodeNotMember(organization=settings.organization, use=use) from error
+        except OrganizationSuspended:
+            return
+
+
+def opa_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment in which OPA is looked for; the setting stands over CONCORDAT_OPA."""
+    import os  # noqa: PLC0415  # only the composition root reads the environment
+
+    environment = dict(os.environ)
+    return environment if settings.opa_path is None else {**environment, "CONCORDAT_OPA": str(settings.opa_path)}
+
+
+def make_private_folder(path: Path) -> None:
+    """Make the folder for its owner alone, when it is not there yet. Raises: DataDirUnusable."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataDirUnusable(path=str(path), problem=error.strerror) from error

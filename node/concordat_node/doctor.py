@@ -1,0 +1,108 @@
+"""What a node has and what it lacks; each finding with its fix. Changes nothing but what a poll keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from concordat_trust.canonical import JsonObject
+from concordat_trust.errors import ConcordatError
+
+from concordat_node.app import check_membership, make_poller, now, opa_environment, open_registry, read_keys
+from concordat_node.ledger.ledger import Ledger
+from concordat_node.policy.opa_binary import ensure_opa
+from concordat_node.registry.engine import open_ledger_database
+from concordat_node.registry.store import RegistryStore
+from concordat_node.settings import Settings
+from concordat_node.setup import current_bundle, read_id_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    message: str
+    hint: str = ""
+
+    def to_json(self) -> JsonObject:
+        return {"hint": self.hint, "message": self.message, "name": self.name, "ok": self.ok}
+
+
+Look = Callable[[Settings], str]
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """Return one finding per thing a node needs, in the order in which a start needs them."""
+    looks: tuple[tuple[str, Look], ...] = (
+        ("keys", _keys),
+        ("asset id secret", _id_secret),
+        ("trust bundle", _bundle),
+        ("mirrors", _mirrors),
+        ("membership", _membership),
+        ("registry", _registry),
+        ("disclosure log", _log),
+        ("OPA", _opa),
+    )
+    return tuple(_finding(name, look, settings) for name, look in looks)
+
+
+def _finding(name: str, look: Look, settings: Settings) -> Finding:
+    try:
+        return Finding(name, True, look(settings))
+    except ConcordatError as error:
+        return Finding(name, False, f"{error.code}: {error.message}", error.hint)
+
+
+def _keys(settings: Settings) -> str:
+    read_keys(settings)
+    return "three private keys, readable by their owner only"
+
+
+def _id_secret(settings: Settings) -> str:
+    read_id_secret(settings)
+    return "there, readable by its owner only"
+
+
+def _bundle(settings: Settings) -> str:
+    bundle = current_bundle(settings)
+    remaining_s = bundle.expires_at - now()
+    return f"network {bundle.network.id}, snapshot {bundle.view.snapshot}, in force for another {remaining_s} s"
+
+
+def _mirrors(settings: Settings) -> str:
+    poller = make_poller(settings)
+    poller.load()
+    return f"confirmed {poller.poll().age_s(now())} s ago"
+
+
+def _membership(settings: Settings) -> str:
+    bundle = current_bundle(settings)
+    check_membership(bundle, settings, read_keys(settings))
+    if bundle.member(settings.organization).suspended:
+        return f"{settings.organization} is suspended: every question is refused until the quorum lifts it"
+    return f"{settings.organization} at {bundle.member(settings.organization).endpoint}"
+
+
+def _registry(settings: Settings) -> str:
+    database = open_registry(settings)
+    try:
+        store = RegistryStore(database)
+        damaged = store.damaged_classes()
+        return f"{len(store.classes())} policy classes, {len(damaged)} damaged and closed"
+    finally:
+        database.close()
+
+
+def _log(settings: Settings) -> str:
+    ledger = Ledger(open_ledger_database(settings.data_dir / "ledger.sqlite"))
+    try:
+        return f"{ledger.count()} entries"
+    finally:
+        ledger.close()
+
+
+def _opa(settings: Settings) -> str:
+    binary = ensure_opa(environ=opa_environment(settings))
+    return f"OPA {binary.version} from {binary.source}"

@@ -1,0 +1,35 @@
+"""What can go wrong in putting a node together and running it."""
+
+from __future__ import annotations
+
+from concordat_trust.errors import OperatorError
+
+
+class PortInUse(OperatorError):
+    code = "port_in_use"
+    sentence = "{host}:{port} {problem}."
+    hint = "Stop what listens there, or choose another port with --port."
+
+
+class NodeNotMember(OperatorError):
+    code = "node_not_member"
+    sentence = "The trust bundle does not name {organization} with this {use} key."
+    hint = "Publish the organization's entity statement with this key, or point the settings to the key it names."
+
+
+class DataDirUnusable(OperatorError):
+    code = "data_dir_unusable"
+    sentence = "The folder {path} cannot be used: {problem}."
+    hint = "Check the setting data_dir, the folder's owner and the free space."
+
+
+class SettingsFileExists(OperatorError):
+    code = "settings_file_exists"
+    sentence = "{path} is there already and is never overwritten."
+    hint = "Choose another path for --settings, or move the old file away yourself."
+
+
+class IdSecretUnusable(OperatorError):
+    code = "id_secret_unusable"
+    sentence = "The id secret {path} {problem}."
+    hint = "Restore it from the backup: with another one, the same local names would get other ids."

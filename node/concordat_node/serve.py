@@ -1,0 +1,119 @@
+"""Running a node behind a socket: open the port first, announce when ready, stop without leaving anything.
+
+Rules of this file:
+
+* The port is bound before anything is started, so that a port in use costs nothing and says what to do.
+* The first SIGINT or SIGTERM lets questions under way finish within `stop_grace_s`; a second one does not wait. Both
+  end with exit code 0, and with the OPA child gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from concordat_node.app import Node, build_node
+from concordat_node.errors import PortInUse
+from concordat_node.settings import Settings
+
+BACKLOG = 512
+KEEP_ALIVE_S = 75
+Announce = Callable[[str], None]
+
+
+def serve(settings: Settings, announce: Announce) -> None:
+    """Serve until a signal; `announce` gets the address when questions are taken.
+
+    Raises: PortInUse; what `build_node` and `Node.start` raise.
+    """
+    with contextlib.closing(listen(settings.host, settings.port)) as listener:
+        node = build_node(settings)
+        asyncio.run(_run(node, listener, announce))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket. Raises: PortInUse (also for an address that is not ours)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        problem = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        raise PortInUse(host=host, port=port, problem=problem) from error
+    return listener
+
+
+async def _run(node: Node, listener: socket.socket, announce: Announce) -> None:
+    config = uvicorn.Config(
+        node.app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=node.settings.stop_grace_s,
+    )
+    server = _Server(config, opened=lambda: announce(address_of(listener)))
+    with _stopping_on_signals(asyncio.current_task(), server):
+        try:
+            await node.start()
+            await server.serve(sockets=[listener])
+        except asyncio.CancelledError:
+            # A signal before the server took over: nothing was under way.
+            return
+        finally:
+            await node.stop()
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the address people and peers can use."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with our own stop: a stop that was asked for is not a failure."""
+
+    def __init__(self, config: uvicorn.Config, *, opened: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._opened()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # the handlers of `_stopping_on_signals` stay in place
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(starting: asyncio.Task[None] | None, server: _Server) -> Iterator[None]:
+    def stop() -> None:
+        if not server.started and starting is not None:
+            starting.cancel()
+            return
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
