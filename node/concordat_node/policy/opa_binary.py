@@ -82,15 +82,16 @@ class OpaBinary:
 
 def ensure_opa(
     *,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None = None,
     allow_download: bool = False,
     tools: Path | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> OpaBinary:
     """Return a usable OPA, building it if need be. May take minutes; see the order at the top.
 
-    Raises: OpaExplicitUnusable, OpaMissing.
+    `environ` is this process's environment unless given. Raises: OpaExplicitUnusable, OpaMissing.
     """
+    environ = os.environ if environ is None else environ
     if environ.get("CONCORDAT_OPA"):
         return _explicit(Path(environ["CONCORDAT_OPA"]), environ)
     cache = _Cache(_cache_dir(environ), tools or tools_dir())
@@ -267,7 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminated)  # so that a build under way is ended with us
     try:
-        binary = ensure_opa(environ=os.environ, allow_download=options.allow_download, report=_to_stderr)
+        binary = ensure_opa(allow_download=options.allow_download, report=_to_stderr)
     except OperatorError as error:
         if options.json:
             _print(json.dumps({"error": error.to_json()}))
