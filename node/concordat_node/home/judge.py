@@ -95,6 +95,8 @@ class Judge:
             verdict = self._verdict(delivered, handed.get(delivered.organization))
             if isinstance(verdict, VerifiedAnswer):
                 verified[delivered.organization] = verdict
+                if (verdict.attestation.status, verdict.attestation.code) != (delivered.status, delivered.code):
+                    findings.append(Finding(delivered.organization, DeliveryMismatch.code))
             else:
                 reported[delivered.organization] = verdict
         judged = self._judged(verified, handed, reported, relayed.delivery, findings)
