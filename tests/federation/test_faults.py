@@ -202,6 +202,31 @@ def test_every_kind_of_garbage_is_invalid_with_its_code(fault: Fault, code: str)
     assert [(finding.organization, finding.code) for finding in asked.findings] == [(NORTH, code)]
 
 
+@pytest.mark.parametrize("change", [_other_title, _other_signature, _without_last_result, _reversed_results])
+def test_a_relay_passes_nothing_on_that_its_node_did_not_attest(change: Callable[[bytes], bytes]) -> None:
+    async def main() -> dict[str, object]:
+        consortium = make_consortium()
+        consortium.fault(NORTH, tamper(change))
+        signed = consortium.sign(consortium.question())
+        response = await consortium.from_home.parties[consortium.endpoint(RELAY)](signed.request)
+        answers = json.loads(response.body)["data"]["ask"]["answers"]
+        return next(answer for answer in answers if answer["organization"] == NORTH)
+
+    north = simulate(0, main())
+    assert (north["status"], north["attestation"], north["results"]) == ("INVALID", None, None)
+
+
+def test_a_relay_accounts_for_the_roster_of_its_bundle_and_not_only_for_whom_it_was_told_to_ask() -> None:
+    async def main() -> dict[str, str]:
+        consortium = make_consortium()
+        signed = consortium.sign(consortium.question(), orgs=(NORTH,))
+        response = await consortium.from_home.parties[consortium.endpoint(RELAY)](signed.request)
+        merged = json.loads(json.loads(response.body)["data"]["ask"]["merged"])
+        return {entry["organization"]: entry["status"] for entry in merged["completeness"]["entries"]}
+
+    assert simulate(0, main()) == {HOME: "SKIPPED", NORTH: "OK", VITALIS: "SKIPPED"}
+
+
 def test_of_a_gigabyte_only_the_limit_is_read() -> None:
     _, consortium, _ = _run(_faulty(NORTH, endless(GIGABYTE)))
     assert consortium.to_nodes.bytes_read < 2 * Limits().answer_bytes_max(consortium.question())

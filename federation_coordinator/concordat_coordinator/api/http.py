@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from concordat_trust.errors import ConcordatError
 from concordat_trust.wire.transport import WireRequest, WireResponse
 from fastapi import FastAPI, Request, Response
 
@@ -21,6 +22,7 @@ from concordat_coordinator.admission import PATH
 from concordat_coordinator.api.door import RelayDoor, refused
 from concordat_coordinator.errors import AskTooLarge, RelayHeaderRepeated
 
+HEADERS_BYTES_MAX = 131_072
 SINGLE_HEADERS = ("authorization", "content-type", "content-digest", "signature", "signature-input", "host")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -46,12 +48,16 @@ def build_app(door: RelayDoor, *, is_ready: Callable[[], bool], lifespan: Lifesp
 
 
 async def _answer(request: Request, door: RelayDoor) -> WireResponse:
-    names = [name.decode("latin-1").lower() for name, _ in request.headers.raw]
+    raw = request.headers.raw
+    names = [name.decode("latin-1").lower() for name, _ in raw]
     if any(names.count(name) > 1 for name in SINGLE_HEADERS):
-        return refused(RelayHeaderRepeated())
+        return _unread(RelayHeaderRepeated())
+    headers_bytes = sum(len(name) + len(value) for name, value in raw)
+    if headers_bytes > HEADERS_BYTES_MAX:
+        return _unread(AskTooLarge(what="head", size=headers_bytes, size_max=HEADERS_BYTES_MAX))
     body = await read_bounded(request.stream(), door.body_bytes_max)
     if body is None:
-        return refused(AskTooLarge(what="request", size=door.body_bytes_max + 1, size_max=door.body_bytes_max))
+        return _unread(AskTooLarge(what="request", size=door.body_bytes_max + 1, size_max=door.body_bytes_max))
     path = request.scope.get("raw_path") or request.url.path.encode("utf-8")
     if request.url.query:
         path += b"?" + request.scope["query_string"]  # no such path: a query is not covered by the signature
@@ -67,6 +73,12 @@ async def read_bounded(chunks: AsyncIterator[bytes], bytes_max: int) -> bytes | 
         if len(body) > bytes_max:
             return None
     return bytes(body)
+
+
+def _unread(error: ConcordatError) -> WireResponse:
+    # What is left of the body is never read, so the connection cannot carry another request.
+    refusal = refused(error)
+    return WireResponse(refusal.status, {**refusal.headers, "connection": "close"}, refusal.body)
 
 
 def _response(response: WireResponse) -> Response:

@@ -13,6 +13,7 @@ Rules of this file:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Protocol, cast
 
 import strawberry
@@ -96,6 +97,7 @@ SCHEMA = strawberry.Schema(
 )
 
 
+@cache
 def check_documents() -> None:
     """Refuse to start with a trusted document that the schema does not know. Raises: RuntimeError."""
     for name, text in COORDINATOR_DOCUMENTS.items():
