@@ -300,6 +300,7 @@ def make_delivery(
     question: Question,
     answers: Sequence[NodeAnswer],
     reported: Mapping[OrgId, Reported],
+    /,
     **changes: Any,
 ) -> str:
     """Return the coordinator's signed delivery of these answers and reports."""
