@@ -44,7 +44,7 @@ class BundleMemory:
         """
         _refuse_older("root", self.root, new.root)
         _refuse_older("targets", self.roles.get("targets", 0), new.roles["targets"])
-        if new.root > self.root and not self.online_keys & new.online_keys:
+        if not self.online_keys & new.online_keys:
             return
         _refuse_older("timestamp", self.timestamp, new.timestamp)
         _refuse_older("snapshot", self.snapshot, new.snapshot)

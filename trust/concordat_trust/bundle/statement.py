@@ -33,7 +33,7 @@ from concordat_trust.bundle.errors import (
     StatementWrongSubject,
 )
 from concordat_trust.bundle.policy import MemberKind
-from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.canonical import JsonObject
 from concordat_trust.directory import KeyUnknown, KeyUse
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
@@ -88,23 +88,20 @@ def sign_statement(
     expires_at: int,
 ) -> str:
     """Return the statement as a compact JWS."""
-    listed: JsonObject = {use: [_jwk(key)] for use, key in sorted(keys.items())}
+    # A key's id is its thumbprint, so it is not written beside it: bundles of 200 members must stay small.
+    listed: JsonObject = {use: [public_jwk(key)] for use, key in sorted(keys.items())}
     claims: JsonObject = {
         "iss": member,
         "sub": member,
         "iat": issued_at,
         "exp": expires_at,
-        "jwks": {"keys": [_jwk(entity_key.public_key)]},
+        "jwks": {"keys": [{**entity_key.public_jwk, "kid": entity_key.key_id, "use": "sig", "alg": "EdDSA"}]},
         "metadata": {
             "federation_entity": {"organization_name": legal_name},
             METADATA_OF[kind]: {"endpoint": endpoint, "keys": listed},
         },
     }
     return jose.sign(claims, key=entity_key, typ=STATEMENT_TYPE)
-
-
-def _jwk(key: Ed25519PublicKey) -> Json:
-    return {**public_jwk(key), "kid": thumbprint(key), "use": "sig", "alg": "EdDSA"}
 
 
 def verify_statement(
