@@ -17,7 +17,7 @@ from concordat_trust.directory import KeyUnknown, MemberUnknown, keys_for
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.jwk import SigningKey, public_key_from_jwk
-from concordat_trust.token_errors import TokenClaimInvalid, TokenMalformed, TokenRefused, translated
+from concordat_trust.token_errors import TokenClaimInvalid, TokenClaimMissing, TokenMalformed, TokenRefused, translated
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -212,9 +212,14 @@ def test_claims_with_more_than_one_reading_are_refused(payload: bytes, problem: 
     assert (caught.value.code, caught.value.fields["problem"]) == ("token_malformed", problem)
 
 
-def test_a_header_beyond_its_size_is_refused() -> None:
-    token = with_header({**HEADER, "typ": "x" * jose.HEADER_BYTES_MAX})
-    assert code_of(token) == "token_malformed"
+def test_a_header_of_the_largest_size_is_read_and_one_byte_more_is_not() -> None:
+    room = jose.HEADER_BYTES_MAX - len(canonical_bytes({**HEADER, "typ": ""}))
+    assert code_of(with_header({**HEADER, "typ": "x" * room})) == "token_wrong_type"
+    assert code_of(with_header({**HEADER, "typ": "x" * (room + 1)})) == "token_malformed"
+
+
+def test_the_limits_are_frozen() -> None:
+    assert (jose.TOKEN_BYTES_MAX, jose.HEADER_BYTES_MAX, jose.LEEWAY_S) == (16_384, 512, 30)
 
 
 # Header.
@@ -437,7 +442,7 @@ def test_the_claimed_issue_time_is_read_from_well_formed_tokens_only() -> None:
     assert jose.claimed_issue_time(resigned()) == NOW
     with pytest.raises(TokenMalformed):
         jose.claimed_issue_time("not a token")
-    with pytest.raises(TokenMalformed):
+    with pytest.raises(TokenClaimMissing):
         jose.claimed_issue_time(jose.sign(without(CLAIMS, "iat"), key=KEY, typ=TYP))
     with pytest.raises(TokenClaimInvalid):
         jose.claimed_issue_time(resigned(iat="soon"))

@@ -11,6 +11,7 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey
 from concordat_trust.query_token import (
+    LIFETIME_MAX_S,
     ORGANIZATIONS_MAX,
     QUERY_TOKEN_BYTES_MAX,
     RequesterClaims,
@@ -355,6 +356,10 @@ def test_the_checks_run_in_their_order(first: str, changes: dict[str, Json]) -> 
 
 
 # Minting.
+
+
+def test_the_limits_are_frozen() -> None:
+    assert (LIFETIME_MAX_S, ORGANIZATIONS_MAX, QUERY_TOKEN_BYTES_MAX) == (120, 200, 49_152)
 
 
 def organizations(count: int) -> dict[OrgId, bytes]:
