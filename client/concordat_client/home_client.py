@@ -1,0 +1,121 @@
+"""Talking to the home node: bounded, without the environment's proxies, following nothing.
+
+The home node has verified everything it sends (DESIGN section 3, step 7); this client trusts its own home node for
+that, and nobody else. A saved answer can be verified again without it: `concordat verify`.
+"""
+
+from __future__ import annotations
+
+import re
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+from concordat_trust.canonical import JsonObject, parse_object
+from concordat_trust.errors import RefusedDocument
+
+from concordat_client.config import SavedSession
+from concordat_client.errors import HomeAddressInvalid, HomeAnswerInvalid, HomeRefused, HomeUnreachable
+from concordat_client.plain_text import plain
+
+ANSWER_BYTES_MAX = 64_000_000
+TIMEOUT_S = 70.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_CODE = re.compile(r"[a-z][a-z0-9_]{2,63}")
+
+
+def parse_home_address(text: str) -> str:
+    """Return the address without a slash at its end. Raises: HomeAddressInvalid."""
+    address = text.rstrip("/")
+    try:
+        parts = urlsplit(address)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise HomeAddressInvalid(address=text[:200]) from error
+    plain_http = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not (parts.scheme == "https" or plain_http) or not parts.hostname or not port_is_valid:
+        raise HomeAddressInvalid(address=text[:200])
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        raise HomeAddressInvalid(address=text[:200])
+    return address
+
+
+class HomeClient:
+    """One home node; with a session, on behalf of the person it belongs to."""
+
+    def __init__(self, address: str, token: str | None = None) -> None:
+        self.address = parse_home_address(address)
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        self._http = httpx.Client(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S, headers=headers)
+
+    @classmethod
+    def of(cls, session: SavedSession) -> Self:
+        return cls(session.home, session.token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def redeem(self, code: str, verifier: str) -> JsonObject:
+        """Return {session_token, …} for a one-time code. Raises: HomeUnreachable, HomeRefused, HomeAnswerInvalid."""
+        return self._object("POST", "/v1/session", {"code": code, "code_verifier": verifier})
+
+    def sign_out(self) -> None:
+        self._bytes("DELETE", "/v1/session", None)
+
+    def whoami(self) -> JsonObject:
+        return self._object("GET", "/v1/whoami", None)
+
+    def ask(self, body: JsonObject) -> JsonObject:
+        """Return the result of a search. Raises: HomeUnreachable, HomeRefused, HomeAnswerInvalid."""
+        return self._object("POST", "/v1/questions", body)
+
+    def assets(self, body: JsonObject) -> JsonObject:
+        """Return the result for ids. Raises: as `ask`."""
+        return self._object("POST", "/v1/assets", body)
+
+    def saved_answer(self, job_id: str) -> bytes:
+        """Return the saved answer of a stored search, byte for byte. Raises: as `ask`."""
+        return self._bytes("GET", f"/v1/questions/{job_id}/answer", None)
+
+    def _object(self, method: str, path: str, body: JsonObject | None) -> JsonObject:
+        return self._parsed(self._bytes(method, path, body))
+
+    def _bytes(self, method: str, path: str, body: JsonObject | None) -> bytes:
+        try:
+            with self._http.stream(method, self.address + path, json=body) as response:
+                content = bytearray()
+                for chunk in response.iter_raw():
+                    content += chunk
+                    if len(content) > ANSWER_BYTES_MAX:
+                        raise HomeAnswerInvalid(address=self.address)
+        except httpx.HTTPError as error:
+            raise HomeUnreachable(address=self.address) from error
+        if response.status_code not in (200, 204):
+            raise self._refusal(response.status_code, bytes(content))
+        return bytes(content)
+
+    def _refusal(self, status: int, content: bytes) -> HomeRefused | HomeAnswerInvalid:
+        told = self._parsed(content).get("error")
+        code = told.get("code") if isinstance(told, dict) else None
+        if not isinstance(told, dict) or not isinstance(code, str) or not _CODE.fullmatch(code):
+            return HomeAnswerInvalid(address=self.address)
+        return HomeRefused(
+            status=status,
+            remote_code=code,
+            message=plain(told.get("message") or code, length_max=500),
+            remote_hint=plain(told.get("hint") or "", length_max=500),
+        )
+
+    def _parsed(self, content: bytes) -> JsonObject:
+        try:
+            return parse_object(content, bytes_max=ANSWER_BYTES_MAX)
+        except RefusedDocument as error:
+            raise HomeAnswerInvalid(address=self.address) from error

@@ -1,0 +1,81 @@
+"""`concordat search "…" --purpose CODE`: one question to every organization of the network."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from concordat_client.asking import add_output, add_purpose, exit_of_result, purpose_of, save_answer
+
+if TYPE_CHECKING:
+    from concordat_trust.canonical import Json, JsonObject
+
+FACETS = ("kind", "task", "framework", "modality", "license", "origin")
+_DESCRIPTION = (
+    'Ask the whole network one question, such as "models trained on clinical trial data with accuracy above 90%%". '
+    "What was understood is shown; what was not is searched for as text."
+)
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    search = subparsers.add_parser("search", help="ask every organization one question", description=_DESCRIPTION)
+    search.add_argument("sentence", metavar="SENTENCE", help="words, and conditions such as license:MIT")
+    add_purpose(search)
+    search.add_argument("--page-size", type=int, metavar="N", help="records to show, up to 50 (default 20)")
+    search.add_argument("--sort", metavar="BY", help="relevance (default), created, or metric:NAME")
+    search.add_argument("--ascending", action="store_true", help="smallest first")
+    search.add_argument("--facet", action="append", default=[], choices=FACETS, help="count by this field; repeatable")
+    add_output(search)
+    search.set_defaults(run=run_search)
+
+
+def run_search(arguments: argparse.Namespace) -> int:
+    """Ask, print, save."""
+    from concordat_client.config import config_dir, load_session
+    from concordat_client.home_client import HomeClient
+
+    with HomeClient.of(load_session(config_dir())) as client:
+        result = client.ask(_body(arguments))
+        if arguments.save is not None:
+            save_answer(client, result, arguments.save)
+    _print(result, arguments)
+    return exit_of_result(result, require_complete=arguments.require_complete)
+
+
+def _body(arguments: argparse.Namespace) -> JsonObject:
+    body: JsonObject = {"purpose": purpose_of(arguments), "sentence": arguments.sentence}
+    if arguments.page_size is not None:
+        body["page_size"] = arguments.page_size
+    if arguments.facet:
+        body["facets"] = list[Json](dict.fromkeys(arguments.facet))
+    if arguments.sort is not None:
+        body["sort"] = _sort(arguments.sort, "asc" if arguments.ascending else "desc")
+    return body
+
+
+def _sort(by: str, order: str) -> JsonObject:
+    if by == "relevance":
+        return {"by": "relevance"}
+    name, _, metric = by.partition(":")
+    return {"by": name, "metric": metric, "order": order} if name == "metric" else {"by": by, "order": order}
+
+
+def _print(result: JsonObject, arguments: argparse.Namespace) -> None:
+    from concordat_client.plain_text import as_json, plain
+    from concordat_client.render import completeness_lines, facet_lines, hit_lines, objects, understood_lines
+
+    if arguments.json:
+        saved = None if arguments.save is None else str(arguments.save)
+        print(as_json({**result, "saved": saved}))
+        return
+    print(f"Asked in {plain(result.get('network'))} for the purpose {plain(arguments.purpose)}.")
+    for line in (*understood_lines(result), *completeness_lines(result), *facet_lines(result)):
+        print(line)
+    for number, hit in enumerate(objects(result.get("hits")), start=1):
+        print()
+        for line in hit_lines(number, hit):
+            print(line)
+    if arguments.save is not None:
+        print(f"\nSaved to {arguments.save}; check it with concordat verify.", file=sys.stderr)

@@ -1,0 +1,118 @@
+"""`concordat verify ANSWER --bundle ZIP (--root-sha256 HEX | --network NAME) [--at TIME]`: offline, years later.
+
+Nothing is fetched and nothing is believed but the root fingerprint, which a person gave: on the command line, or once
+with `--pin`. Every signature is checked against the network as it was when it was made, or at TIME, never at now.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from concordat_client.exits import Exit
+
+if TYPE_CHECKING:
+    from concordat_trust.answer import VerifiedSavedAnswer
+    from concordat_trust.bundle.trusted import TrustedBundle
+
+ANSWER_BYTES_MAX = 64_000_000
+_DESCRIPTION = (
+    "Check a saved answer offline: who asked what, who answered, that no record was altered, added or left out, and "
+    "that order, sums and completeness follow from the answers."
+)
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    verify = subparsers.add_parser("verify", help="check a saved answer offline", description=_DESCRIPTION)
+    verify.add_argument("answer", type=Path, metavar="ANSWER", help="a file that search --save wrote")
+    verify.add_argument("--bundle", type=Path, required=True, metavar="ZIP", help="the network's trust bundle")
+    root = verify.add_mutually_exclusive_group()
+    root.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
+    root.add_argument("--network", metavar="NAME", help="a network whose root fingerprint is pinned here")
+    verify.add_argument("--pin", action="store_true", help="when all holds, remember --root-sha256 for this network")
+    verify.add_argument("--at", metavar="TIME", help="verify at this time instead of the time of the answers")
+    verify.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    verify.set_defaults(run=run_verify)
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Verify and say in words what was checked."""
+    from concordat_trust.answer import verify_saved_answer
+
+    from concordat_client.config import config_dir, pin_root
+    from concordat_client.plain_text import as_json
+
+    root_sha256 = _root(arguments)
+    data = _read(arguments.answer)
+    verified = verify_saved_answer(data, bundle_at=_bundle_at(arguments, root_sha256))
+    if arguments.pin and arguments.root_sha256:
+        pin_root(config_dir(), verified.saved.network, root_sha256)
+    records = sum(len(answer.records) for answer in verified.answers)
+    if arguments.json:
+        print(as_json({"ok": True, "records": records, **verified.explanation.to_json()}))
+    else:
+        for line in _lines(verified, records, arguments.at):
+            print(line)
+    return Exit.DONE
+
+
+def _root(arguments: argparse.Namespace) -> str:
+    from concordat_client.config import config_dir, pinned_root
+    from concordat_client.errors import RootNotPinned
+
+    if arguments.root_sha256:
+        return str(arguments.root_sha256).strip().lower()
+    if arguments.network:
+        return pinned_root(config_dir(), arguments.network)
+    raise RootNotPinned(network="of this answer")
+
+
+def _bundle_at(arguments: argparse.Namespace, root_sha256: str) -> Callable[[int], TrustedBundle]:
+    from concordat_trust.bundle.store import read_bundle
+    from concordat_trust.bundle.verify import verify_bundle
+
+    from concordat_client.trust_actions import read_time
+
+    files = read_bundle(arguments.bundle)
+    fixed = None if arguments.at is None else read_time(arguments.at)
+    verified: dict[int, TrustedBundle] = {}
+
+    def bundle_at(at: int) -> TrustedBundle:
+        moment = at if fixed is None else fixed
+        if moment not in verified:
+            verified[moment] = verify_bundle(files, root_sha256=root_sha256, at=moment)
+        return verified[moment]
+
+    return bundle_at
+
+
+def _read(path: Path) -> bytes:
+    from concordat_client.errors import AnswerFileUnusable
+
+    try:
+        with path.open("rb") as file:
+            return file.read(ANSWER_BYTES_MAX + 1)
+    except OSError as error:
+        raise AnswerFileUnusable(path=str(path), problem=error.strerror) from error
+
+
+def _lines(verified: VerifiedSavedAnswer, records: int, at: str | None) -> Iterator[str]:
+    from concordat_client.plain_text import plain
+    from concordat_client.render import completeness_lines, time_words
+
+    told, token, saved = verified.explanation, verified.token, verified.saved
+    yield f"This answer holds. Network {plain(saved.network)}, root fingerprint {saved.root_sha256}."
+    yield f"  asked     by {token.issuer} for its person {plain(token.subject)}, {time_words(token.issued_at)},"
+    purpose = plain(saved.question.purpose.code)
+    yield f"            purpose {purpose}; the question and every part are those that were signed"
+    way = "by its own node alone" if told.coordinator is None else f"through {told.coordinator}, whose delivery matches"
+    yield f"  carried   {way}"
+    yield f"  records   {records}: each is byte for byte what its organization signed, none was added or left out"
+    yield "  result    order, sums and completeness were computed again from these records and the network's roster"
+    when = "the time of each signature" if at is None else plain(at)
+    yield f"  bundle    verified offline at {when}: root {told.bundle.root}, targets {told.bundle.targets}"
+    result = verified.merged.to_json()
+    yield from completeness_lines({**result, "coordinator": told.coordinator or "none", "findings": []})
