@@ -6,15 +6,28 @@ The oracle reads whole records and the view, and nothing of the index: it is the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 from concordat_node.registry.records import AssetRecord, EvaluationRecord, PolicyAttributes
 from concordat_node.registry.rules import ImportedAsset
 from concordat_node.search.index import ClassView, IndexHit, IndexQuery, IndexResult, View
-from concordat_trust.filters import And, Compare, Equals, Filter, In, MetricIs, Not, Or, TrainedOn, evaluate
+from concordat_trust.filters import (
+    COMPARISONS,
+    And,
+    Compare,
+    Equals,
+    Filter,
+    In,
+    MetricIs,
+    Not,
+    Or,
+    TrainedOn,
+    evaluate,
+)
 from concordat_trust.ids import AssetId, AssetKind
 from concordat_trust.question import Sort
 from concordat_trust.ranking import evaluation_key, impacts, matches_text, order_key, query_terms, score
@@ -31,35 +44,43 @@ POLICIES: tuple[PolicyAttributes, ...] = tuple(
     make_policy(kind, sensitivity=sensitivity) for kind in KINDS for sensitivity in (0, 1, 2)
 )
 
-texts = st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join)
-titles = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
-values = st.sampled_from(("0.1", "0.5", "0.90", "0.9", "0.95", "1"))
-metrics = st.sampled_from(("accuracy", "auc"))
-codes = st.sampled_from(("", "x", "y"))
-days = st.sampled_from(("2024-01-31", "2025-06-01", "2026-05-04"))
-evaluations = st.builds(EvaluationRecord, metric=metrics, value=values, split=st.sampled_from(SPLITS))
-dataset_ids = st.lists(st.sampled_from([asset_id(name, "dataset") for name in NAMES]), max_size=3, unique=True).map(
-    tuple
-)
+VALUES = ("0.1", "0.5", "0.90", "0.9", "0.95", "1")
+METRICS = ("accuracy", "auc")
+DAYS = ("2024-01-31", "2025-06-01", "2026-05-04")
+INDEXED_FIELDS = (*TEXT_FIELDS, "task", "modality", "created", "cohort_size", "evaluations", "trained_on")
+
+seeds = st.integers(min_value=0, max_value=2**32 - 1)
+"""A world comes from a seed: thousands of records cost too much when every word of them is drawn by hypothesis."""
 
 
-@st.composite
-def assets(draw: st.DrawFn) -> ImportedAsset:
-    policy = draw(st.sampled_from(POLICIES))
+def _words(random: Random, most: int, least: int = 0) -> tuple[str, ...]:
+    return tuple(random.sample(WORDS, random.randint(least, most)))
+
+
+def _evaluation(random: Random) -> EvaluationRecord:
+    return EvaluationRecord(random.choice(METRICS), random.choice(VALUES), random.choice(SPLITS))
+
+
+def _dataset_ids(random: Random) -> list[AssetId]:
+    return [asset_id(name, "dataset") for name in random.sample(NAMES, random.randint(0, 3))]
+
+
+def random_asset(random: Random) -> ImportedAsset:
+    policy = random.choice(POLICIES)
     return make_asset(
-        draw(st.sampled_from(NAMES)),
+        random.choice(NAMES),
         kind=policy.kind,
         policy=policy,
-        title=draw(titles),
-        summary=draw(texts),
-        description=draw(texts),
-        keywords=draw(st.lists(st.sampled_from(WORDS), max_size=2, unique=True).map(tuple)),
-        task=draw(codes),
-        modality=draw(codes),
-        created=draw(days),
-        cohort_size=draw(st.sampled_from((None, 5, 50))),
-        evaluations=tuple(draw(st.lists(evaluations, max_size=3))),
-        trained_on=draw(dataset_ids) if policy.kind == "model" else (),
+        title=" ".join(_words(random, 3, least=1)),
+        summary=" ".join(_words(random, 3)),
+        description=" ".join(_words(random, 4)),
+        keywords=_words(random, 2),
+        task=random.choice(("", "x", "y")),
+        modality=random.choice(("", "x", "y")),
+        created=random.choice(DAYS),
+        cohort_size=random.choice((None, 5, 50)),
+        evaluations=tuple(_evaluation(random) for _ in range(random.randint(0, 3))),
+        trained_on=tuple(_dataset_ids(random)) if policy.kind == "model" else (),
     )
 
 
@@ -71,8 +92,28 @@ class Deleted:
 
 
 Step = ImportedAsset | Deleted
-deletions = st.builds(Deleted, st.builds(asset_id, st.sampled_from(NAMES), st.sampled_from(KINDS)))
-histories = st.lists(st.one_of(assets(), assets(), assets(), deletions), max_size=12)
+
+
+def random_history(random: Random) -> list[Step]:
+    """Return 0 to 20 steps; some records are replaced, some deleted, some come again."""
+    return [_step(random) for _ in range(random.randint(0, 20))]
+
+
+def _step(random: Random) -> Step:
+    if random.random() < 0.15:
+        return Deleted(asset_id(random.choice(NAMES), random.choice(KINDS)))
+    return random_asset(random)
+
+
+def random_view(random: Random) -> View:
+    """Some classes, at any level: those below SUMMARY and those that are left out must not exist for the index."""
+    view: dict[str, ClassView] = {}
+    for policy in POLICIES:
+        level = random.choice((None, Level.NONE, Level.EXISTS, Level.SUMMARY, *[Level.FULL] * 5))
+        if level is not None:
+            hidden = frozenset(name for name in INDEXED_FIELDS if random.random() < 0.2)
+            view[policy.class_id] = ClassView(policy.class_id, level, hidden)
+    return view
 
 
 def after(history: Iterable[Step]) -> dict[AssetId, ImportedAsset]:
@@ -86,30 +127,16 @@ def after(history: Iterable[Step]) -> dict[AssetId, ImportedAsset]:
     return held
 
 
-INDEXED_FIELDS = (*TEXT_FIELDS, "task", "modality", "created", "cohort_size", "evaluations", "trained_on")
-hidden_sets = st.frozensets(st.sampled_from(INDEXED_FIELDS), max_size=5)
-
-
-@st.composite
-def views(draw: st.DrawFn) -> View:
-    """Some classes, at any level: those below SUMMARY and those that are left out must not exist for the index."""
-    view: dict[str, ClassView] = {}
-    for policy in POLICIES:
-        level = draw(st.sampled_from((None, Level.NONE, Level.EXISTS, Level.SUMMARY, Level.FULL, Level.FULL)))
-        if level is not None:
-            view[policy.class_id] = ClassView(policy.class_id, level, draw(hidden_sets))
-    return view
-
-
 comparisons = st.sampled_from(("gt", "ge", "lt", "le"))
+metrics = st.sampled_from(METRICS)
 leaves: st.SearchStrategy[Filter] = st.one_of(
     st.builds(Equals, st.sampled_from(("kind",)), st.sampled_from(KINDS)),
     st.builds(Equals, st.sampled_from(("task", "modality", "license")), st.sampled_from(("x", "y"))),
     st.builds(Equals, st.just("keyword"), st.sampled_from(WORDS)),
     st.builds(In, st.sampled_from(("task", "keyword")), st.just(("x", "trial", "heart"))),
-    st.builds(Compare, st.just("created"), comparisons, days),
+    st.builds(Compare, st.just("created"), comparisons, st.sampled_from(DAYS)),
     st.builds(Compare, st.just("cohort_size"), comparisons, st.sampled_from(("5", "20"))),
-    st.builds(MetricIs, metrics, st.sampled_from(("gt", "ge", "lt", "le", "eq")), values),
+    st.builds(MetricIs, metrics, st.sampled_from(COMPARISONS), st.sampled_from(VALUES)),
     st.builds(TrainedOn, st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join)),
 )
 filters: st.SearchStrategy[Filter] = st.recursive(
@@ -129,7 +156,7 @@ sorts = st.one_of(
 )
 queries = st.builds(
     IndexQuery,
-    terms=texts.map(lambda text: query_terms(text, STATISTICS)),
+    terms=st.lists(st.sampled_from(WORDS), max_size=3).map(lambda words: query_terms(" ".join(words), STATISTICS)),
     filter=st.one_of(st.none(), filters, filters, filters),
     sort=sorts,
     facets=st.lists(st.sampled_from(FACET_FIELDS), unique=True).map(tuple),
@@ -225,27 +252,29 @@ def _facet(field: str, matches: Iterable[_Disclosed]) -> dict[str, int]:
     return {value: count for value, count in counts.items() if value}
 
 
-@st.composite
-def indistinguishable_pairs(draw: st.DrawFn) -> tuple[list[Step], list[Step], View]:
+def indistinguishable_pair(random: Random) -> tuple[list[Step], list[Step], View]:
     """Return two histories and a view in which they end alike, as far as the view can see.
 
     They differ in the hidden fields of visible records, in edges to invisible data sets, in every record outside the
     view, in the order of writing, and in what was written and deleted again on the way.
     """
-    view = draw(views())
-    shared = [item for item in after(draw(histories)).values() if _is_listed(item, view)]
+    view = random_view(random)
+    shared = [item for item in after(random_history(random)).values() if _is_listed(item, view)]
+    return _one_of_a_pair(random, shared, view), _one_of_a_pair(random, shared, view), view
+
+
+def _one_of_a_pair(random: Random, shared: Sequence[ImportedAsset], view: View) -> list[Step]:
     shown = {item.record.id for item in shared}
-    histories_of_both: list[list[Step]] = []
-    for _ in range(2):
-        others: list[Step] = [
-            step for step in draw(histories) if not (isinstance(step, ImportedAsset) and _is_listed(step, view))
-        ]
-        # What is visible is written last of all with its id, so that nothing of the noise replaces it.
-        noise = [step for step in others if _id(step) not in shown]
-        passing = [step for step in others if _id(step) in shown]
-        final: list[Step] = [_with_other_secrets(draw, item, view, shown) for item in draw(st.permutations(shared))]
-        histories_of_both.append([*passing, *draw(st.permutations([*noise, *final]))])
-    return histories_of_both[0], histories_of_both[1], view
+    others = random_history(random)
+    passing = [step for step in others if _id(step) in shown]
+    staying = [step for step in others if _id(step) not in shown]
+    # An asset of a visible class that is not shared must be gone in the end.
+    intruders = [step for step in staying if isinstance(step, ImportedAsset) and _is_listed(step, view)]
+    gone: list[Step] = [Deleted(_id(step)) for step in intruders]
+    final: list[Step] = [_with_other_secrets(random, item, view, shown) for item in shared]
+    random.shuffle(final)
+    at = random.randint(0, len(final))
+    return [*passing, *final[:at], *staying, *gone, *final[at:]]
 
 
 def _id(step: Step) -> AssetId:
@@ -257,15 +286,13 @@ def _is_listed(item: ImportedAsset, view: View) -> bool:
     return seen is not None and seen.level >= Level.SUMMARY
 
 
-def _with_other_secrets(draw: st.DrawFn, item: ImportedAsset, view: View, shown: set[AssetId]) -> ImportedAsset:
+def _with_other_secrets(random: Random, item: ImportedAsset, view: View, shown: set[AssetId]) -> ImportedAsset:
     """Return the same asset to this view: hidden fields drawn again, and other edges to data sets it cannot see."""
-    other = draw(assets()).record
+    other = random_asset(random).record
     hidden = view[item.record.class_id].hidden
-    changes: dict[str, Any] = {
-        name: getattr(other, name) for name in hidden if hasattr(other, name) and name != "trained_on"
-    }
+    changes: dict[str, Any] = {name: getattr(other, name) for name in hidden - {"trained_on"}}
     if item.record.kind == "model":
-        invisible = [key for key in draw(dataset_ids) if key not in shown]
+        invisible = [key for key in _dataset_ids(random) if key not in shown]
         kept = [] if "trained_on" in hidden else [key for key in item.record.trained_on if key in shown]
         changes["trained_on"] = tuple(dict.fromkeys([*invisible, *kept]))
     return replace(item, record=replace(item.record, **changes))

@@ -63,9 +63,9 @@ def _position() -> Column[int]:
 REGISTRY_STATE = Table(
     "registry_state",
     METADATA,
-    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("single", Integer, primary_key=True, autoincrement=False),
     Column("revision", Integer, nullable=False),
-    CheckConstraint("only = 1", name="only"),
+    CheckConstraint("single = 1", name="single"),
 )
 
 POLICY_CLASS = Table(

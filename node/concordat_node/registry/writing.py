@@ -261,4 +261,4 @@ def _insert(connection: Connection, table: Table, rows: Rows) -> None:
 def _next_revision(connection: Connection) -> None:
     changed = connection.execute(update(REGISTRY_STATE).values(revision=REGISTRY_STATE.c.revision + 1))
     if not changed.rowcount:
-        connection.execute(insert(REGISTRY_STATE).values(only=1, revision=1))
+        connection.execute(insert(REGISTRY_STATE).values(single=1, revision=1))

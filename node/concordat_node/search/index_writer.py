@@ -64,7 +64,7 @@ def rebuild_index(database: Database, statistics: TermStatistics) -> None:
     with database.writing() as connection:
         for table in (*_PROJECTION, INDEX_MANIFEST):
             connection.execute(delete(table))
-        manifest = {"only": 1, "stats_revision": statistics.revision, "next_row": 1}
+        manifest = {"single": 1, "stats_revision": statistics.revision, "next_row": 1}
         connection.execute(insert(INDEX_MANIFEST).values(manifest))
         writer = PostingWriter(statistics)
         ids = connection.execute(select(ASSET.c.asset_id).order_by(ASSET.c.asset_id)).scalars().all()

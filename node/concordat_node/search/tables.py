@@ -39,10 +39,10 @@ def _in_a_byte(column: str) -> CheckConstraint:
 INDEX_MANIFEST = Table(
     "index_manifest",
     METADATA,
-    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("single", Integer, primary_key=True, autoincrement=False),
     _word("stats_revision", 64),
     Column("next_row", Integer, nullable=False),
-    CheckConstraint("only = 1", name="only"),
+    CheckConstraint("single = 1", name="single"),
 )
 SEARCH_ROW = Table(
     "search_row",

@@ -26,10 +26,10 @@ def upgrade() -> None:
 def _policy_classes() -> None:
     op.create_table(
         "registry_state",
-        sa.Column("only", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("single", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.CheckConstraint("only = 1", name=op.f("ck_registry_state_only")),
-        sa.PrimaryKeyConstraint("only", name=op.f("pk_registry_state")),
+        sa.CheckConstraint("single = 1", name=op.f("ck_registry_state_single")),
+        sa.PrimaryKeyConstraint("single", name=op.f("pk_registry_state")),
     )
     op.create_table(
         "policy_class",
@@ -247,11 +247,11 @@ def _approvals() -> None:
 def _search_rows() -> None:
     op.create_table(
         "index_manifest",
-        sa.Column("only", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("single", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("stats_revision", sa.String(length=64), nullable=False),
         sa.Column("next_row", sa.Integer(), nullable=False),
-        sa.CheckConstraint("only = 1", name=op.f("ck_index_manifest_only")),
-        sa.PrimaryKeyConstraint("only", name=op.f("pk_index_manifest")),
+        sa.CheckConstraint("single = 1", name=op.f("ck_index_manifest_single")),
+        sa.PrimaryKeyConstraint("single", name=op.f("pk_index_manifest")),
     )
     op.create_table(
         "search_row",
