@@ -19,10 +19,14 @@ from concordat_node.policy.opa_engine import CLASSES_RULE, SCOPE_RULE
 
 _NOW = 1_800_000_000
 _PERMITTED_ID = "canary-permitted"
+_NOT_ASKED = frozenset({"timeout", "unreachable"})
 
 
 async def canaries_hold(evaluate: Callable[[str, JsonObject], Awaitable[object]]) -> bool:
-    """Return whether a known-permit and a known-deny come out as they must, in scope and in decisions."""
+    """Return whether a known-permit and a known-deny come out as they must, in scope and in decisions.
+
+    Raises: PolicyUnavailable when OPA could not be asked; a slow start is not a wrong decision.
+    """
     request = _request().to_json()
     permitted: JsonObject = {**CANARY, "status": "active"}
     classes: JsonObject = {CANARY_ID: dict(CANARY), _PERMITTED_ID: permitted}
@@ -31,7 +35,9 @@ async def canaries_hold(evaluate: Callable[[str, JsonObject], Awaitable[object]]
         outside = parse_scope(await evaluate(SCOPE_RULE, {**request, "purpose": Purpose("CC").to_json()}))
         document = await evaluate(CLASSES_RULE, {**request, "classes": classes})
         decision = parse_decisions(document, [_PERMITTED_ID], _NOW)[_PERMITTED_ID]
-    except PolicyUnavailable:
+    except PolicyUnavailable as error:
+        if error.fields["cause"] in _NOT_ASKED:
+            raise
         return False
     return scope.admitted and not outside.admitted and decision.level is Level.FULL
 

@@ -175,13 +175,17 @@ class OpaProcess:
     async def _wait_until_ready(self) -> None:
         if self._child is None or self._client is None:
             raise RuntimeError("no OPA to wait for")
-        while not await self._client.is_healthy():
+        while not self._is_ready:
             if self._child.returncode is not None:
                 raise OpaStartFailed(problem=self._log_tail())
             await asyncio.sleep(POLL_S)
-        if not await canaries_hold(self._client.evaluate):
+            with contextlib.suppress(PolicyUnavailable):
+                self._is_ready = await self._client.is_healthy() and await self._decides(self._client)
+
+    async def _decides(self, client: OpaClient) -> bool:
+        if not await canaries_hold(client.evaluate):
             raise OpaStartFailed(problem="a known decision came out wrong")
-        self._is_ready = True
+        return True
 
     async def _watch(self) -> None:
         """Start OPA again whenever it ends, waiting longer each time it does not come back."""
@@ -194,7 +198,7 @@ class OpaProcess:
             await asyncio.sleep(back_off_s)
             try:
                 await self._spawn_until_ready()
-            except (OpaStartFailed, PolicyUnavailable, OSError):
+            except (OpaStartFailed, OSError):
                 back_off_s = min(back_off_s * 2, BACK_OFF_MAX_S)
                 await self._end_child()
             else:
