@@ -5,42 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from concordat_node.access.decisions import ClassDecisions
-from concordat_node.policy.engine import DecisionRequest, NodePolicy, Requester
-from concordat_node.registry.records import Agreement
-from concordat_node.registry.rules import Imported
 from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import Clearance
 
-from tests.factories.network import NOW, make_network
+from tests.factories.network import NOW
 from tests.factories.node import (
-    HOME,
-    NORTH,
     TableEngine,
     TestNode,
     attributes_of,
     make_asset,
-    make_node,
     run_directly,
 )
-
-NETWORK = make_network()
-AGREEMENT = Agreement("dua-1", "Use", (NORTH,), (), ("GRU",), NOW - 5, NOW + 50, "active", "ef" * 32)
-
-
-def requested(clearance: Clearance = Clearance.PUBLIC) -> DecisionRequest:
-    return DecisionRequest(
-        requester=Requester(HOME, "p-1", "faculty", "analyst", clearance, "FR", "nonprofit"),
-        purpose=Purpose("GRU"),
-        now=NOW,
-        organization=NORTH,
-        node_policy=NodePolicy(purposes_admitted=("GRU",)),
-        agreements={},
-        approvals={},
-    )
-
-
-def node_with(*records: Imported) -> TestNode:
-    return make_node(NETWORK, "north-hospital", records)
+from tests.node.releasing import AGREEMENT, node_with, requested
 
 
 def remembering(engine: TableEngine, node: TestNode, *, remembered_s: int = 30) -> ClassDecisions:

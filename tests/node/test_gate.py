@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from concordat_node.access.decisions import Registry
-from concordat_node.access.gate import Asked, DisclosedRecord, Release, Released
+from concordat_node.access.gate import DisclosedRecord, Released
 from concordat_node.access.view import narrows, visible_view
 from concordat_node.answering.given import GivenAnswer
 from concordat_node.api.wire_schema import answer_data
@@ -16,91 +19,47 @@ from concordat_node.policy.engine import (
     Decision,
     DecisionRequest,
     Mask,
-    NodePolicy,
     PolicyUnavailable,
-    Requester,
     denied,
 )
-from concordat_node.registry.records import Agreement, AssetRecord, EvaluationRecord, PolicyAttributes
-from concordat_node.registry.rules import Imported
+from concordat_node.registry.records import AssetRecord, PolicyAttributes
 from concordat_trust.attestation import record_commitment
-from concordat_trust.ids import AssetId, tie_key
-from concordat_trust.question import Purpose, Question
+from concordat_trust.ids import AssetId
 from concordat_trust.sealing import SealContext, open_record
 from concordat_trust.vocabulary import Clearance, Level
 
-from tests.factories.network import NOW, make_network
+from tests.factories.network import NOW
 from tests.factories.node import (
     HOME,
     NORTH,
     SEALING_KEY,
     Entropy,
     TableEngine,
-    TestNode,
     asset_id,
     attributes_of,
     by_clearance,
     make_asset,
     make_assets_question,
-    make_node,
     make_question,
     permit,
     review,
 )
+from tests.node.releasing import (
+    AGREEMENT,
+    NETWORK,
+    asked,
+    ids_of,
+    in_tie_order,
+    node_with,
+    permit_all,
+    released,
+    requested,
+    review_all,
+)
 
-NETWORK = make_network()
 SECRET = attributes_of(sensitivity=3)
 SEALED = attributes_of(relay_may_read=False)
 SUMMARY = attributes_of(sensitivity=2, discoverable="summary")
-AGREEMENT = Agreement("dua-1", "Use", (NORTH,), (), ("GRU",), NOW - 5, NOW + 50, "active", "ef" * 32)
-
-
-def requested(clearance: Clearance = Clearance.PUBLIC) -> DecisionRequest:
-    return DecisionRequest(
-        requester=Requester(HOME, "p-1", "faculty", "analyst", clearance, "FR", "nonprofit"),
-        purpose=Purpose("GRU"),
-        now=NOW,
-        organization=NORTH,
-        node_policy=NodePolicy(purposes_admitted=("GRU",)),
-        agreements={},
-        approvals={},
-    )
-
-
-def asked(question: Question | None = None, *ids: AssetId) -> Asked:
-    return Asked(
-        question=question or make_question(NETWORK),
-        ids=ids,
-        request=requested(),
-        statistics=NETWORK.bundle.statistics,
-        token_id="t" * 22,
-        question_hash="q" * 43,
-        seal_to=SEALING_KEY.public,
-    )
-
-
-def node_with(*records: Imported, **options: Any) -> TestNode:
-    return make_node(NETWORK, "north-hospital", records, **options)
-
-
-async def released(node: TestNode, question: Question | None = None, *ids: AssetId) -> Release:
-    return await node.gate.release(asked(question, *ids))
-
-
-def permit_all(_: DecisionRequest, attributes: PolicyAttributes) -> Decision:
-    return permit(attributes)
-
-
-def review_all(_: DecisionRequest, attributes: PolicyAttributes) -> Decision:
-    return review(attributes)
-
-
-def ids_of(release: Release) -> list[str]:
-    return [str(item.record.fields["id"]) for item in release.items]
-
-
-def in_tie_order(*names: str) -> list[str]:
-    return sorted((str(asset_id(name)) for name in names), key=tie_key)
 
 
 async def test_only_what_is_decided_visible_is_released_and_counted() -> None:
@@ -247,58 +206,17 @@ async def test_a_hidden_and_an_unknown_id_are_equally_absent() -> None:
     assert hidden.total == unknown.total == foreign.total == 1
 
 
+async def test_an_id_of_another_organization_is_not_answered_even_if_it_were_here() -> None:
+    node = node_with(make_asset("a", org=HOME))
+    assert ids_of(await released(node, make_assets_question(NETWORK), asset_id("a", org=HOME))) == []
+
+
 async def test_an_asset_question_gives_assets_in_tie_order() -> None:
     node = node_with(make_asset("a"), make_asset("b"), make_asset("c"))
     release = await released(node, make_assets_question(NETWORK), asset_id("c"), asset_id("a"), asset_id("b"))
     assert ids_of(release) == in_tie_order("a", "b", "c")
     assert all(item.asset is not None and item.card is None for item in release.items)
     assert {item.sort_key for item in release.items} == {0}
-
-
-TRIAL = asset_id("trial", "dataset")
-MODEL = make_asset(
-    "m", evaluations=(EvaluationRecord("accuracy", "0.94", "test", dataset_id=TRIAL),), trained_on=(TRIAL,)
-)
-
-
-def trial(policy: PolicyAttributes) -> Imported:
-    return make_asset("trial", policy, kind="dataset")
-
-
-async def test_a_model_names_the_visible_data_set_it_was_trained_on() -> None:
-    node = node_with(MODEL, trial(attributes_of("dataset")))
-    release = await released(node, make_assets_question(NETWORK), asset_id("m"))
-    assert release.items[0].record.fields["trained_on"] == [{"id": str(TRIAL), "title": "trial title"}]
-
-
-async def test_a_hidden_data_set_is_not_named_and_leaves_no_trace() -> None:
-    question = make_assets_question(NETWORK)
-    hidden = await released(node_with(MODEL, trial(attributes_of("dataset", sensitivity=3))), question, asset_id("m"))
-    absent = await released(node_with(MODEL), question, asset_id("m"))
-    assert hidden.items[0].record.fields == absent.items[0].record.fields
-    assert hidden.valid_until == absent.valid_until
-    assert str(TRIAL) not in str(hidden.items[0].record.fields)
-
-
-async def test_a_hidden_link_is_not_followed() -> None:
-    """`trained_on` is masked: neither the data set's end nor its sealing may show through."""
-    until = NOW + 77
-
-    def table(_: DecisionRequest, attributes: PolicyAttributes) -> Decision:
-        if attributes.kind == "dataset":
-            return permit(attributes, valid_until=until, relay_may_read=False)
-        return permit(attributes, masks={"trained_on": Mask(), "evaluations": Mask()})
-
-    node = node_with(MODEL, trial(attributes_of("dataset")), engine=TableEngine(table))
-    release = await released(node, make_assets_question(NETWORK), asset_id("m"))
-    assert release.valid_until is None
-    assert release.items[0].sealed is None
-
-
-async def test_a_record_that_names_a_sealed_data_set_is_sealed_too() -> None:
-    node = node_with(MODEL, trial(attributes_of("dataset", relay_may_read=False)))
-    release = await released(node, make_assets_question(NETWORK), asset_id("m"))
-    assert release.items[0].sealed is not None
 
 
 async def test_what_no_relay_may_read_opens_only_at_home_and_matches_its_commitment() -> None:
@@ -359,6 +277,23 @@ def test_a_raw_record_cannot_be_serialized() -> None:
     record: AssetRecord = make_asset("a").record
     with pytest.raises(RuntimeError):
         answer_data("search", GivenAnswer("jws", cast(Any, (record,))))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_mypy_refuses_a_raw_record_where_a_released_one_belongs(tmp_path: Path) -> None:
+    snippet = tmp_path / "forgets_the_gate.py"
+    snippet.write_text(
+        "from concordat_node.answering.given import GivenAnswer\n"
+        "from concordat_node.registry.records import AssetRecord\n"
+        "def give(record: AssetRecord) -> GivenAnswer:\n"
+        "    return GivenAnswer('jws', (record,))\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), str(snippet)]
+    checked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert checked.returncode == 1
+    assert "Released" in checked.stdout
 
 
 def test_an_undecided_class_is_not_in_the_view() -> None:
