@@ -203,6 +203,25 @@ def test_a_node_that_gives_more_candidates_than_asked_is_refused() -> None:
     refused(signed_answer(NETWORK, statement, results, org=NORTH), "status_inconsistent")
 
 
+def test_a_suppressed_answer_has_no_more_candidates_either() -> None:
+    cards = in_order(NETWORK, QUESTION, [make_card(NORTH, f"name {number}") for number in range(21)])
+    wide = make_question(page_size=21)
+    statement = make_attestation(NETWORK, cards, org=NORTH, question=wide, status="SUPPRESSED", total=None)
+    results = [OpenResult(salt_of(card), card) for card in cards]
+    answer = signed_answer(NETWORK, replace(statement, question_hash=QUESTION.hash()), results, org=NORTH)
+    refused(answer, "status_inconsistent")
+
+
+@pytest.mark.parametrize(("total", "is_taken"), [(COUNT_MAX, True), (COUNT_MAX + 1, False)])
+def test_a_total_has_a_limit(total: int, is_taken: bool) -> None:
+    cards = [make_card(NORTH, f"name {number}") for number in range(20)]
+    answer = make_answer(NETWORK, cards, org=NORTH, total=total)
+    if is_taken:
+        verified(NETWORK, answer)
+    else:
+        refused(answer, "status_inconsistent")
+
+
 # --- 6 statistics -----------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from concordat_trust.answer import (
     NodeAnswer,
     OpenResult,
 )
+from concordat_trust.answer_errors import OrderMismatch
 from concordat_trust.attestation import (
     Candidate,
     record_commitment,
@@ -27,6 +28,7 @@ from concordat_trust.filters import (
     TrainedOn,
 )
 from concordat_trust.question import Question, Sort
+from concordat_trust.result_checks import check_order
 
 from tests.factories.answers import (
     NORTH,
@@ -40,7 +42,7 @@ from tests.factories.answers import (
     signed_answer,
     verified,
 )
-from tests.trust.answer_cases import CARDS, GOOD, NETWORK, attested, refused
+from tests.trust.answer_cases import CARDS, GOOD, NETWORK, QUESTION, attested, refused
 
 # --- 9 keys, 10 match, 11 order ---------------------------------------------------------------------------------------
 
@@ -55,6 +57,15 @@ def lying(change: Callable[[Candidate], Candidate], position: int = 0) -> NodeAn
 @pytest.mark.parametrize("key", [2**53 - 1, 10**9, 0, -1, None])
 def test_a_score_the_record_does_not_have_is_refused(key: int | None) -> None:
     assert refused(lying(lambda c: replace(c, sort_key=key), 1), "sort_key_mismatch").fields["position"] == 1
+
+
+def test_a_key_for_a_metric_that_is_not_disclosed_is_refused() -> None:
+    question = make_question(sort=Sort("metric", "accuracy"))
+    hidden = make_card(NORTH, "hidden", evaluations=None)
+    statement = make_attestation(NETWORK, [hidden], org=NORTH, question=question)
+    claimed = replace(statement, candidates=(replace(statement.candidates[0], sort_key=990_000),))
+    answer = signed_answer(NETWORK, claimed, [OpenResult(salt_of(hidden), hidden)], org=NORTH)
+    refused(answer, "sort_key_mismatch", question=question)
 
 
 def test_a_score_from_hidden_text_is_refused() -> None:
@@ -96,6 +107,17 @@ def test_a_metric_sort_is_checked_in_its_direction(order: Any) -> None:
     results = [OpenResult(salt_of(card), card) for card in in_order(NETWORK, other, cards)]
     wrong = signed_answer(NETWORK, replace(statement, question_hash=question.hash()), results, org=NORTH)
     refused(wrong, "order_mismatch", question=question)
+
+
+def test_the_id_decides_between_two_of_one_tie_key() -> None:
+    good = make_attestation(NETWORK, CARDS[:2], org=NORTH)
+    same = replace(good, candidates=tuple(replace(c, sort_key=1, tie="0" * 16) for c in good.candidates))
+    rising = sorted(CARDS[:2], key=lambda card: str(card["id"]))
+    opened = [OpenResult(salt_of(card), card) for card in rising]
+    check_order(opened, same, QUESTION)
+    check_order([opened[1], None], same, QUESTION)  # a sealed one has no id to compare
+    with pytest.raises(OrderMismatch):
+        check_order(opened[::-1], same, QUESTION)
 
 
 def unmatched(question: Question, card: JsonObject) -> NodeAnswer:
@@ -195,3 +217,5 @@ def test_absent_and_masked_values_are_counted_nowhere() -> None:
     cards = [make_card(NORTH, "a", task=""), make_card(NORTH, "b", task=None), make_card(NORTH, "c")]
     facets = {"kind": {"model": 3}, "task": {"classification": 1}}
     verified(NETWORK, make_answer(NETWORK, cards, org=NORTH, facets=facets))
+    hidden_counted = {"kind": {"model": 3}, "task": {"classification": 2}}
+    refused(make_answer(NETWORK, cards, org=NORTH, facets=hidden_counted), "facets_inconsistent")

@@ -170,6 +170,13 @@ def test_assets_are_answered_by_id_in_tie_order() -> None:
     assert ids == sorted(part.ids[:2], key=tie_key)
 
 
+def test_all_assets_that_were_asked_for_are_answered_at_once() -> None:
+    names = [f"name {number}" for number in range(25)]
+    part = Part(tuple(asset_id(NORTH, name) for name in names))
+    answer = make_answer(NETWORK, [make_asset(NORTH, name) for name in names], org=NORTH, question=ASSETS, part=part)
+    assert len(verified(NETWORK, answer, question=ASSETS, part=part).records) == 25
+
+
 def test_a_record_nobody_asked_for_is_refused() -> None:
     part = Part((asset_id(NORTH, "sepsis"), asset_id(NORTH, "lung")))
     answer = make_answer(NETWORK, ASSET_CARDS, org=NORTH, question=ASSETS, part=part)
