@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -283,7 +284,7 @@ def test_an_interrupted_build_takes_its_children_with_it(machine: Machine) -> No
     command = [sys.executable, "-S", "-m", "concordat_node.policy.opa_binary"]
     with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as child:
         while not machine.builds and child.poll() is None:
-            pass
+            time.sleep(0.01)
         child.terminate()
         assert child.wait(timeout=10) == 143
     assert not list(machine.cache.glob("build-*"))

@@ -112,26 +112,36 @@ def _folders(scratch: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def run(command: Sequence[str], *, environ: Mapping[str, str], timeout_s: float, cwd: Path | None = None) -> str:
     """Return what a command prints. Raises: StepFailed with the end of its output. Leaves no child behind."""
+    name = Path(command[0]).name
+    # Held until the child is known, or an interrupt between fork and here would leave it without a parent that ends it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
-        child = subprocess.Popen(  # noqa: S603 (the commands are spelled out in this package)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(environ),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        child = _start(command, environ, cwd)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            output = child.communicate(timeout=timeout_s)[0].decode(errors="replace")
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.communicate()
     except OSError as error:
-        raise StepFailed(f"{Path(command[0]).name}: {error.strerror}") from error
-    try:
-        output = child.communicate(timeout=timeout_s)[0].decode(errors="replace")
+        raise StepFailed(f"{name}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise StepFailed(f"{Path(command[0]).name} took longer than {timeout_s:.0f} s") from error
+        raise StepFailed(f"{name} took longer than {timeout_s:.0f} s") from error
     finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if child.returncode != 0:
-        raise StepFailed(f"{Path(command[0]).name} failed: {' '.join(output.split())[-OUTPUT_TAIL_MAX:]}")
+        raise StepFailed(f"{name} failed: {' '.join(output.split())[-OUTPUT_TAIL_MAX:]}")
     return output
+
+
+def _start(command: Sequence[str], environ: Mapping[str, str], cwd: Path | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 (the commands are spelled out in this package)
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(environ),
+        cwd=cwd,
+        start_new_session=True,
+    )
