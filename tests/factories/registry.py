@@ -223,7 +223,7 @@ class Databases:
             database.close()
 
 
-def import_fields(database: Database, lines: Iterable[Mapping[str, Any]]) -> ImportReport:
+def import_fields(database: Database, lines: Iterable[Mapping[str, Any]], **limits: int) -> ImportReport:
     """Import lines given as fields."""
     data = [ndjson_line(fields) for fields in lines]
-    return import_ndjson(data, database, owner=OWNER, index=PostingWriter(STATISTICS), now=NOW)
+    return import_ndjson(data, database, owner=OWNER, index=PostingWriter(STATISTICS), now=NOW, **limits)

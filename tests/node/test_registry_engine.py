@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from concordat_node.registry import engine as engine_module
-from concordat_node.registry.engine import Database, open_database, open_ledger_database
+from concordat_node.registry.engine import BUSY_TIMEOUT_MS, Database, open_database, open_ledger_database
 from concordat_node.registry.errors import SchemaNewer, StorageBusy, StorageFailed
 from concordat_node.registry.migrate import upgrade
 from concordat_node.registry.tables import METADATA
@@ -45,7 +44,7 @@ def test_the_registry_is_quick_and_the_ledger_is_durable(tmp_path: Path, databas
     ledger = open_ledger_database(tmp_path / "ledger.db")
     assert (pragma(database, "journal_mode"), pragma(database, "synchronous")) == ("wal", 1)
     assert (pragma(ledger, "journal_mode"), pragma(ledger, "synchronous")) == ("wal", 2)
-    assert (pragma(database, "foreign_keys"), pragma(database, "busy_timeout")) == (1, engine_module.BUSY_TIMEOUT_MS)
+    assert (pragma(database, "foreign_keys"), pragma(database, "busy_timeout")) == (1, BUSY_TIMEOUT_MS)
     ledger.close()
 
 
@@ -89,9 +88,8 @@ def test_a_write_transaction_takes_its_lock_at_the_beginning(database: Database,
     other.close()
 
 
-def test_a_lock_of_another_process_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT_MS", 50)
-    database = open_database(tmp_path / "registry.db")
+def test_a_lock_of_another_process_is_named(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "registry.db", busy_timeout_ms=50)
     other = sqlite3.connect(tmp_path / "registry.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StorageBusy), database.writing():

@@ -159,26 +159,23 @@ def row_counts(database: Database) -> dict[str, int]:
         return {name: connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() for name in names}  # noqa: S608
 
 
-def test_batches_do_not_show_in_the_result(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_show_in_the_result(database: Database) -> None:
     lines = [asset_fields(local_name=f"set-{number}") for number in range(7)]
-    monkeypatch.setattr(ndjson_import, "BATCH_LINES", 3)
-    assert import_fields(database, lines).imported == 7
+    assert import_fields(database, lines, batch_lines=3).imported == 7
     assert search(database).total == 7
 
 
-def test_a_full_disk_stops_the_import_and_keeps_what_was_stored(
-    databases: Databases, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_stops_the_import_and_keeps_what_was_stored(databases: Databases) -> None:
     database = databases.new()
-    monkeypatch.setattr(ndjson_import, "BATCH_LINES", 1)
     import_fields(database, [asset_fields(local_name="before")])
     with database.writing() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     with database.writer.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
     large = " ".join(f"word{number}" for number in range(2_000))
+    lines = [asset_fields(local_name="small"), asset_fields(local_name="large", description=large)]
     with pytest.raises(StorageFull):
-        import_fields(database, [asset_fields(local_name="small"), asset_fields(local_name="large", description=large)])
+        import_fields(database, lines, batch_lines=1)
     assert search(database, "word7").total == 0
     assert RegistryStore(database).assets([asset_id("large")]) == {}
     assert asset_id("before") in RegistryStore(database).assets([asset_id("before")])
@@ -216,9 +213,8 @@ def test_a_line_is_read_up_to_one_byte_past_its_limit(size: int, expected: int, 
     assert [len(line) for line in lines] == [expected] + ([1] if end else [])
 
 
-def test_lines_past_the_limit_are_refused_by_name(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ndjson_import, "LINES_MAX", 2)
-    report = import_fields(database, [asset_fields(local_name=f"set-{number}") for number in range(4)])
+def test_lines_past_the_limit_are_refused_by_name(database: Database) -> None:
+    report = import_fields(database, [asset_fields(local_name=f"set-{number}") for number in range(4)], lines_max=2)
     assert [(line.line, line.code) for line in report.lines] == [(1, None), (2, None), (3, "import_lines_max")]
     assert search(database).total == 2
 

@@ -63,20 +63,25 @@ class Database:
         self.writer.dispose()
 
 
-def open_database(path: Path, *, durability: Durability = "NORMAL", readers: int = READERS_MAX) -> Database:
+def open_database(
+    path: Path,
+    *,
+    durability: Durability = "NORMAL",
+    readers: int = READERS_MAX,
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+) -> Database:
     """Return the database at `path`, created empty with mode 0600 when it is not there.
 
     Raises: StorageFull, StorageBusy, StorageFailed (a missing folder, a foreign file, a file that is no database).
     """
+    patience = f"busy_timeout={busy_timeout_ms}"
     with storage_errors():
         _create(path)
-        writer = _engine(
-            path, "rw", 1, (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", f"synchronous={durability}")
-        )
+        writer = _engine(path, "rw", 1, (patience, "journal_mode=WAL", f"synchronous={durability}"))
         # The writer's first connection switches the file to WAL before any reader opens it.
         with writer.begin():
             pass
-        return Database(writer, _engine(path, "ro", readers, (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON")))
+        return Database(writer, _engine(path, "ro", readers, (patience, "query_only=ON")))
 
 
 def open_ledger_database(path: Path) -> Database:
@@ -103,8 +108,12 @@ def _engine(path: Path, mode: Literal["rw", "ro"], connections: int, pragmas: tu
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
         )
-        for pragma in (*pragmas, "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (*pragmas, "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     engine = create_engine(

@@ -87,14 +87,21 @@ def run_import(
 
 
 def import_ndjson(
-    lines: Iterable[bytes], database: Database, *, owner: Owner, index: IndexWriter, now: int
+    lines: Iterable[bytes],
+    database: Database,
+    *,
+    owner: Owner,
+    index: IndexWriter,
+    now: int,
+    batch_lines: int = BATCH_LINES,
+    lines_max: int = LINES_MAX,
 ) -> ImportReport:
     """Import lines and return what became of each. Raises: StorageFull, StorageBusy, StorageFailed."""
     reports: list[LineReport] = []
     batch: list[Imported] = []
     for number, data in enumerate(lines, start=1):
-        if number > LINES_MAX:
-            reports.append(_refused(number, ImportLinesMax(lines_max=LINES_MAX)))
+        if number > lines_max:
+            reports.append(_refused(number, ImportLinesMax(lines_max=lines_max)))
             break
         if not data.strip():
             continue
@@ -105,7 +112,7 @@ def import_ndjson(
             continue
         batch.append(item)
         reports.append(LineReport(number, ok=True, id=_id(item)))
-        if len(batch) == BATCH_LINES:
+        if len(batch) == batch_lines:
             _commit(database, batch, index, now)
             batch = []
     if batch:
