@@ -270,8 +270,6 @@ def _dataset_line(plan: DatasetPlan, created: str) -> JsonObject:
         "summary": plan.summary,
         "description": plan.description,
         "keywords": list(plan.keywords),
-        "task": "",
-        "framework": "",
         "modality": plan.modality,
         "license": "CC-BY-4.0",
         "origin": plan.origin,
@@ -279,8 +277,6 @@ def _dataset_line(plan: DatasetPlan, created: str) -> JsonObject:
         "version": "1",
         "cohort_size": plan.cohort_size,
         "contact": "data steward",
-        "evaluations": [],
-        "trained_on": [],
         "policy": plan.access.to_json(),
     }
 
@@ -314,7 +310,6 @@ def _model_line(plan: ModelPlan, trained: Trained, catalogue: Catalogue, created
         "origin": dataset.origin,
         "created": created,
         "version": "1",
-        "cohort_size": None,
         "contact": "model steward",
         "evaluations": evaluations,
         "trained_on": [plan.dataset],
