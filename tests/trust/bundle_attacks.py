@@ -14,7 +14,16 @@ from typing import Literal
 from concordat_trust.bundle.metadata import DAY_S, SIGNED_AT
 from concordat_trust.bundle.repository import sign_role
 from concordat_trust.bundle.signing import tuf_key
-from concordat_trust.bundle.tuf_api import DelegatedRole, MetaFile, Root, SSlibKey, TargetFile, Targets
+from concordat_trust.bundle.tuf_api import (
+    DelegatedRole,
+    Delegations,
+    MetaFile,
+    Root,
+    SSlibKey,
+    SuccinctRoles,
+    TargetFile,
+    Targets,
+)
 from concordat_trust.canonical import canonical_bytes, parse_object
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey
@@ -421,6 +430,12 @@ def suspended_role_that_needs_two(repo: Repository) -> None:
 @attack("bundle_malformed", says="it delegates to nobody")
 def targets_that_delegate_to_nobody(repo: Repository) -> None:
     repo.edit("1.targets.json", lambda t: setattr(t, "delegations", None), signers=repo.quorum)
+
+
+@attack("bundle_malformed", says="it delegates to nobody")
+def targets_that_delegate_by_hash_bins(repo: Repository) -> None:
+    bins = Delegations({}, succinct_roles=SuccinctRoles([], 1, 1, "bin"))
+    repo.edit("1.targets.json", lambda t: setattr(t, "delegations", bins), signers=repo.quorum)
 
 
 @attack("bundle_malformed", says="a key is not named by its thumbprint", client="accepts")

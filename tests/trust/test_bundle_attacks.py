@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from concordat_trust.bundle import verify_bundle
+from concordat_trust.bundle.files import FILES_MAX
 from concordat_trust.errors import RefusedDocument
 
 from tests.factories.network import NOW, make_network
@@ -45,7 +46,9 @@ def test_a_bundle_without_its_first_root_is_refused() -> None:
 
 def test_too_many_files_are_refused_unread() -> None:
     repo = Repository()
-    repo.files |= {f"{i}.x.json": b"" for i in range(20_000)}
+    repo.files |= {f"{i}.x.json": b"" for i in range(FILES_MAX - len(repo.files))}
+    repo.verify()
+    repo.files["one.more.json"] = b""
     with pytest.raises(RefusedDocument) as refused:
         repo.verify()
     assert refused.value.code == "bundle_malformed"

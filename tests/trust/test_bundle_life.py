@@ -9,7 +9,7 @@ from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.directory import KeyUnknown, MemberUnknown
 from concordat_trust.ids import OrgId
 
-from tests.factories.network import NOW, make_key, make_member_keys
+from tests.factories.network import NOW, make_key, make_member_keys, make_network
 from tests.factories.repository import Repository, expires
 
 NORTH = OrgId("north-hospital")
@@ -82,6 +82,17 @@ def test_keyholders_replace_a_lost_member_key_and_the_old_one_is_refused() -> No
     repo.publish_member(NORTH, 2, keys=new)
     repo.renew(NOW + 1)
     assert NORTH in repo.verify(at=NOW + 1).organizations
+
+
+def test_a_new_member_joins_with_the_next_snapshot() -> None:
+    whole = Repository()
+    repo = Repository(make_network(("north-hospital", "vitalis")))
+    memory = repo.verify().memory
+    repo.keys = whole.keys
+    repo.publish_targets(2, policy=whole.policy)
+    repo.files |= {n: d for n, d in whole.files.items() if "alma-university" in n}
+    repo.renew(NOW + 1)
+    assert repo.verify(at=NOW + 1, memory=memory).organizations == whole.verify().organizations
 
 
 def test_a_removed_member_is_a_stranger() -> None:

@@ -8,6 +8,7 @@ import pytest
 from concordat_trust.bundle.errors import BundleMalformed, OnlineKeyUnlisted
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.renewal import renew
+from concordat_trust.bundle.tuf_api import Delegations, SuccinctRoles
 from concordat_trust.ids import OrgId
 
 from tests.factories.network import NOW, make_key
@@ -78,6 +79,14 @@ def test_targets_for_a_member_without_a_role_are_not_confirmed() -> None:
     repo = Repository()
     new_key = make_key("north, again")
     repo.publish_targets(2, entities={OrgId(NORTH): (new_key,)})
+    assert renewed(repo, NOW + 1) == {"timestamp.json"}
+
+
+@pytest.mark.parametrize("delegations", [None, Delegations({}, succinct_roles=SuccinctRoles([], 1, 1, "bin"))])
+def test_targets_that_delegate_to_nobody_are_not_confirmed(delegations: Delegations | None) -> None:
+    repo = Repository()
+    repo.publish_targets(2)
+    repo.edit("2.targets.json", lambda t: setattr(t, "delegations", delegations), signers=repo.quorum)
     assert renewed(repo, NOW + 1) == {"timestamp.json"}
 
 

@@ -88,8 +88,9 @@ def current_versions(files: Mapping[str, bytes], online: SigningKey) -> dict[str
     for version in _versions(files, "targets"):
         try:
             targets = _complete(source, root, "targets", version)
-            delegations = targets.delegations
-            roles = [] if delegations is None or delegations.roles is None else list(delegations.roles)
+            if targets.delegations is None or targets.delegations.roles is None:
+                raise BundleMalformed(document="targets.json", problem="it delegates to nobody")
+            roles = list(targets.delegations.roles)
             return {"targets": version} | {role: _newest(files, source, targets, role) for role in roles}
         except RefusedDocument:
             continue  # a half-uploaded or unsigned state: the one before stays current

@@ -13,7 +13,6 @@ itself signed wrongly, or let expire, closes that member only and is listed in `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -44,7 +43,6 @@ SUSPENDED: Final = "suspended"
 NETWORK_PATH: Final = "network.json"
 STATISTICS_PATH: Final = "statistics.json"
 SUSPENDED_PATH: Final = "suspended.json"
-_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 def verify_bundle(
@@ -57,7 +55,7 @@ def verify_bundle(
     Raises: BundleBootstrapMismatch, BundleRootChain, BundleThreshold, BundleTampered, BundleRollback, BundleExpired,
     BundleLifetimeCap, BundleMissingMember, BundleMalformed.
     """
-    if not _SHA256_HEX.fullmatch(root_sha256) or (memory is not None and memory.root_sha256 != root_sha256):
+    if memory is not None and memory.root_sha256 != root_sha256:
         raise BundleBootstrapMismatch(expected=root_sha256)
     source = BundleFiles(files)
     top = verify_top_level(source, root_sha256=root_sha256, at=at)
