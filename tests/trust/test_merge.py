@@ -31,7 +31,7 @@ from concordat_trust.merge import (
     merge,
     require_same_result,
 )
-from concordat_trust.question import Question, Sort
+from concordat_trust.question import Part, Question, Sort
 from concordat_trust.vocabulary import PROVED
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,8 +41,11 @@ from tests.factories.answers import (
     NORTH,
     SEALING_KEY,
     VITALIS,
+    asset_id,
     demo_network,
     make_answer,
+    make_asset,
+    make_assets_question,
     make_attestation,
     make_card,
     make_evaluation,
@@ -171,6 +174,12 @@ def test_records_scored_with_other_statistics_are_not_merged() -> None:
         merged(ALL, question=replace(QUESTION, stats_revision="0" * 64))
 
 
+def test_refusals_are_merged_whatever_statistics_the_question_names() -> None:
+    denied = answered(VITALIS, status="UNSUPPORTED", code="statistics_unknown", total=None, facets={})
+    result = merged([denied], question=replace(QUESTION, stats_revision="0" * 64))
+    assert [entry.status for entry in result.completeness.entries] == ["SKIPPED", "SKIPPED", "UNSUPPORTED"]
+
+
 @pytest.mark.parametrize("status", [*PROVED, "", "FINE", "timeout"])
 def test_a_relay_cannot_report_what_only_a_proof_says(status: str) -> None:
     assert Reported.of(status, None) == Reported("INVALID", STATUS_NOT_PROVED)
@@ -224,6 +233,16 @@ def test_only_the_first_page_is_given_because_what_follows_may_be_incomplete() -
     whole = merged([answered(NORTH, *names)], roster=[NORTH])
     assert result.hits == whole.hits[:2]
     assert result.total == 5
+
+
+def test_every_asset_that_was_asked_for_is_given() -> None:
+    question = make_assets_question()
+    names = [f"name {number}" for number in range(25)]
+    part = Part(tuple(asset_id(NORTH, name) for name in names))
+    assets = [make_asset(NORTH, name) for name in names]
+    answer = make_answer(NETWORK, assets, org=NORTH, question=question, part=part)
+    checked = verified(NETWORK, answer, question=question, part=part)
+    assert len(merged([checked], question=question, roster=[NORTH]).hits) == 25
 
 
 # --- composition: any split of the records over nodes gives the same result -------------------------------------------
