@@ -5,6 +5,7 @@ The session file holds a secret: it is written with mode 0600 and not read when 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -148,5 +149,6 @@ def write_private(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise ConfigUnwritable(path=str(path), problem=error.strerror) from error

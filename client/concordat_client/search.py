@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from concordat_client.asking import add_output, add_purpose, exit_of_result, purpose_of, save_answer
 
 if TYPE_CHECKING:
-    from concordat_trust.canonical import Json, JsonObject
+    from concordat_trust.canonical import JsonObject
 
 FACETS = ("kind", "task", "framework", "modality", "license", "origin")
 _DESCRIPTION = (
@@ -49,7 +49,7 @@ def _body(arguments: argparse.Namespace) -> JsonObject:
     if arguments.page_size is not None:
         body["page_size"] = arguments.page_size
     if arguments.facet:
-        body["facets"] = list[Json](dict.fromkeys(arguments.facet))
+        body["facets"] = [facet for facet in FACETS if facet in arguments.facet]
     if arguments.sort is not None:
         body["sort"] = _sort(arguments.sort, "asc" if arguments.ascending else "desc")
     return body
