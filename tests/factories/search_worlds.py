@@ -62,7 +62,7 @@ def _evaluation(random: Random) -> EvaluationRecord:
 
 
 def _dataset_ids(random: Random) -> list[AssetId]:
-    return [asset_id(name, "dataset") for name in random.sample(NAMES, random.randint(0, 3))]
+    return [asset_id(name, "dataset") for name in random.sample(NAMES, random.randint(0, 5))]
 
 
 def random_asset(random: Random) -> ImportedAsset:
@@ -137,7 +137,8 @@ leaves: st.SearchStrategy[Filter] = st.one_of(
     st.builds(Compare, st.just("created"), comparisons, st.sampled_from(DAYS)),
     st.builds(Compare, st.just("cohort_size"), comparisons, st.sampled_from(("5", "20"))),
     st.builds(MetricIs, metrics, st.sampled_from(COMPARISONS), st.sampled_from(VALUES)),
-    st.builds(TrainedOn, st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join)),
+    # Twice as likely as the others, because it takes a model, a data set and an edge between them to say anything.
+    *[st.builds(TrainedOn, st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join))] * 2,
 )
 filters: st.SearchStrategy[Filter] = st.recursive(
     leaves,

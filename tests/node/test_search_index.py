@@ -183,6 +183,17 @@ def test_trained_on_sees_only_data_sets_that_the_requester_may_see(database: Dat
     assert ask(database, see(OPEN), filter=Not(wanted)).total == 1
 
 
+@pytest.mark.parametrize("hidden", [("trained_on",), ()])
+def test_an_edge_that_is_not_shown_takes_no_work(database: Database, hidden: tuple[str, ...]) -> None:
+    put(database, make_asset("arm-a", policy=DATASET if hidden else SECRET_DATASET))
+    view = see(OPEN, hidden=hidden) | see(DATASET)
+    work = set()
+    for edges in ((), (asset_id("arm-a"),)):
+        put(database, a_model("m", trained_on=edges))
+        work.add(ask(database, view, filter=TrainedOn("trial")).work)
+    assert len(work) == 1
+
+
 def test_trained_on_needs_every_word_and_no_generic_one(database: Database) -> None:
     put(database, make_asset("arm-a", policy=DATASET), a_model("m", trained_on=(asset_id("arm-a"),)))
     view = see(OPEN, DATASET)
