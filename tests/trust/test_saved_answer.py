@@ -311,9 +311,17 @@ def test_an_answer_that_was_exchanged_after_delivery_is_found() -> None:
     refused(saved, "delivery_mismatch", NORTH)
 
 
-def test_a_report_that_was_changed_after_delivery_is_found() -> None:
-    reported = {VITALIS: Reported("UNREACHABLE", "peer_timeout")}
-    refused(rebuilt(replace(SAVED, reported=reported)), "delivery_mismatch", VITALIS)
+@pytest.mark.parametrize(
+    "report",
+    [
+        Reported("UNREACHABLE", "peer_timeout"),
+        Reported("TIMEOUT", "another_code"),
+        Reported("INVALID", "record_missing"),  # home cannot have found anything in an answer that never came
+    ],
+    ids=str,
+)
+def test_a_report_that_was_changed_after_delivery_is_found(report: Reported) -> None:
+    refused(rebuilt(replace(SAVED, reported={VITALIS: report})), "delivery_mismatch", VITALIS)
 
 
 def test_home_may_refuse_what_the_coordinator_delivered() -> None:
