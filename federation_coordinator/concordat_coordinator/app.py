@@ -6,18 +6,20 @@ Rules of this file:
   asking its mirrors, and refuses questions with `coordinator_not_ready`.
 * A bundle that is there and wrong (fingerprint, signature, our own keys missing) stops the start with its code.
 * Stopping: not ready first, then no new questions, then those under way finish within `stop_grace_s`. A second signal
-  does not wait.
+  does not wait. A stop that was asked for ends with exit code 0 at any moment, also during the start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import errno
 import logging
 import secrets
 import signal
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ FIRST_POLL_PAUSE_S = 1.0
 JITTER_SHARE = 0.2
 KEEP_ALIVE_S = 75
 BACKLOG = 512
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("concordat.coordinator")
 Announce = Callable[[str], None]
 
@@ -99,10 +102,8 @@ async def serve(settings: Settings, announce: Announce) -> None:
 
     Raises: as `compose`; PortInUse; the refusal of a first bundle that is there and wrong.
     """
-    listener = listen(settings.host, settings.port)
-    with contextlib.closing(listener):
+    with contextlib.closing(listen(settings.host, settings.port)) as listener:
         coordinator = compose(settings)
-        await _first_poll(coordinator)
         config = uvicorn.Config(
             coordinator.app,
             http="httptools",
@@ -115,9 +116,14 @@ async def serve(settings: Settings, announce: Announce) -> None:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=settings.stop_grace_s,
         )
-        server = _Server(config, opened=lambda: announce(_address(listener)), stopping=coordinator.relay.stop)
-        async with coordinator.transport, _polling(coordinator):
-            await server.serve(sockets=[listener])
+        server = _Server(config, opened=lambda: announce(_address(listener)))
+        with _stopping_on_signals(asyncio.current_task(), server, coordinator.relay):
+            try:
+                await _first_poll(coordinator)
+                async with coordinator.transport, _polling(coordinator):
+                    await server.serve(sockets=[listener])
+            except asyncio.CancelledError:
+                return  # a signal before the server took over: nothing was under way
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -163,7 +169,7 @@ def _bundle_in_force(poller: BundlePoller) -> TrustedBundle:
 async def _first_poll(coordinator: Coordinator) -> None:
     """Poll once before serving. A mirror that is away is waited for later; a wrong first bundle stops the start."""
     try:
-        bundle = await asyncio.to_thread(coordinator.poller.poll)
+        bundle = await _polled(coordinator.poller)
     except ConcordatError as error:
         if isinstance(error, RefusedDocument) and not _has_bundle(coordinator.poller):
             raise
@@ -199,18 +205,34 @@ async def _keep_current(coordinator: Coordinator) -> None:
             interval_s * spread if _has_bundle(coordinator.poller) else min(interval_s, FIRST_POLL_PAUSE_S)
         )
         try:
-            await asyncio.to_thread(coordinator.poller.poll)
+            await _polled(coordinator.poller)
         except ConcordatError as error:
             _log.warning("bundle poll failed: %s", error.code)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn with our own stop: the relay refuses first, and a stop that was asked for is not a failure."""
+async def _polled(poller: BundlePoller) -> TrustedBundle:
+    """Return what `poll` returns, from a thread that a stop does not wait for: a mirror may hold a poll up for long.
 
-    def __init__(self, config: uvicorn.Config, *, opened: Callable[[], None], stopping: Callable[[], None]) -> None:
+    Nothing is lost with it, because the poller writes whole files or none.
+    """
+    outcome: concurrent.futures.Future[TrustedBundle] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(poller.poll())
+        except BaseException as error:  # noqa: BLE001  # handed over to the task that waits
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, name="bundle-poll", daemon=True).start()
+    return await asyncio.shield(asyncio.wrap_future(outcome))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with our own stop: a stop that was asked for is not a failure."""
+
+    def __init__(self, config: uvicorn.Config, *, opened: Callable[[], None]) -> None:
         super().__init__(config)
         self._opened = opened
-        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -218,19 +240,27 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+        yield  # the handlers of `_stopping_on_signals` stay in place
 
-    def _stop(self) -> None:
-        self._stopping()
-        self.force_exit = self.should_exit
-        self.should_exit = True
+
+@contextlib.contextmanager
+def _stopping_on_signals(starting: asyncio.Task[None] | None, server: _Server, relay: RelayService) -> Iterator[None]:
+    def stop() -> None:
+        relay.stop()
+        if not server.started and starting is not None:
+            starting.cancel()
+            return
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 def _address(listener: socket.socket) -> str:

@@ -12,9 +12,9 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from concordat_trust.canonical import canonical_bytes
 from concordat_trust.directory import DirectoryMember, KeyDirectory, MemberUnknown
@@ -29,7 +29,7 @@ NODE_PATH = "/graphql"
 RESERVE_SHARE = 10
 RESERVE_MS_MIN = 10
 RESERVE_MS_MAX = 250
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,10 @@ def reserve_ms(deadline_ms: int) -> int:
 def is_safe_endpoint(endpoint: str) -> bool:
     """Return whether questions may be sent there: https, or plain http to this machine itself."""
     try:
-        authority_of(endpoint)
+        authority = authority_of(endpoint)
     except EndpointInvalid:
         return False
-    parts = urlsplit(endpoint)
-    return parts.scheme == "https" or parts.hostname in _LOOPBACK
+    return endpoint.lower().startswith("https://") or _LOOPBACK.fullmatch(authority) is not None
 
 
 def _member(bundle: KeyDirectory, organization: OrgId) -> DirectoryMember | None:

@@ -34,7 +34,7 @@ from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
 from tests.factories.network import TestNetwork, make_network
 from tests.factories.node import ANALYST, HOME, RELAY, SEALING_KEY, make_question
 
-START_S = 30.0
+START_S = 50.0
 MAIN = "import argparse; from concordat_coordinator.cli import register; p=argparse.ArgumentParser(); " \
     "register(p.add_subparsers()); a=p.parse_args(); raise SystemExit(a.run(a))"  # fmt: skip
 
@@ -193,6 +193,31 @@ def test_without_a_mirror_it_lives_and_is_not_ready(place: Place) -> None:
         assert (refused.status_code, refused.json()["errors"][0]["message"]) == (503, "coordinator_not_ready")
         code, log = _stop(process, signal.SIGINT)
     assert (code, "Traceback" in log) == (0, False)
+
+
+def test_a_stop_during_the_start_does_not_wait_for_a_mirror_that_hangs(place: Place) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        place.settings["bundle_mirrors"] = [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", MAIN, *place.command()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        try:
+            silent.settimeout(START_S)
+            asking, _ = silent.accept()  # the first poll has begun, and will get no answer
+            with asking:
+                asked_at = time.monotonic()
+                code, log = _stop(process, signal.SIGTERM)
+            assert (code, "Traceback" in log) == (0, False)
+            assert time.monotonic() - asked_at < 8  # the poll itself would wait 10 s
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            if process.stderr is not None:
+                process.stderr.close()
 
 
 def test_a_port_in_use_is_a_clear_error(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 import pytest
 from concordat_coordinator.cost import Limits
+from concordat_coordinator.plan import reserve_ms
 from concordat_node.home.ask import Asked
+from concordat_trust import jose
+from concordat_trust.attestation import TYP as ATTESTATION_TYP
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import Entry
 
@@ -87,6 +90,35 @@ def test_two_slow_nodes_cost_one_deadline(deadline_ms: int) -> None:
     asked, _, took_s = _run(prepare, deadline_ms=deadline_ms)
     assert took_s <= deadline_ms / 1_000
     assert {entry.status for org, entry in _entries(asked).items() if org != HOME} == {"TIMEOUT"}
+
+
+@pytest.mark.parametrize("deadline_ms", [100, 1_000, 10_000])
+def test_a_relay_has_its_answer_ready_before_its_own_deadline(deadline_ms: int) -> None:
+    async def main() -> float:
+        consortium = make_consortium()
+        consortium.fault(NORTH, hang())
+        signed = consortium.sign(consortium.question(), deadline_ms=deadline_ms)
+        response = await consortium.from_home.parties[consortium.endpoint(RELAY)](signed.request)
+        assert response.status == 200
+        return asyncio.get_running_loop().time() * 1_000
+
+    took_ms = simulate(0, main())
+    assert took_ms == pytest.approx(deadline_ms - reserve_ms(deadline_ms))
+    assert took_ms < deadline_ms
+
+
+def test_times_leave_the_relay_as_buckets() -> None:
+    async def main() -> dict[str, str]:
+        consortium = make_consortium()
+        consortium.fault(NORTH, delay(0.3))
+        signed = consortium.sign(consortium.question())
+        response = await consortium.from_home.parties[consortium.endpoint(RELAY)](signed.request)
+        delivery = json.loads(response.body)["data"]["ask"]["delivery"]
+        answers = jose.unverified_claims(delivery, bytes_max=100_000)["answers"]
+        assert isinstance(answers, list)
+        return {str(one["org"]): str(one["took"]) for one in answers if isinstance(one, dict)}
+
+    assert simulate(0, main()) == {HOME: "<100ms", NORTH: "<1s", VITALIS: "<100ms"}
 
 
 @pytest.mark.parametrize("deadline_ms", [60, 100, 200, 500])
@@ -214,6 +246,31 @@ def test_a_relay_passes_nothing_on_that_its_node_did_not_attest(change: Callable
 
     north = simulate(0, main())
     assert (north["status"], north["attestation"], north["results"]) == ("INVALID", None, None)
+
+
+def test_a_relay_passes_no_attestation_on_that_is_dated_to_another_time() -> None:
+    """A key that was withdrawn must not date an answer back to when it was good; the node itself signed this one."""
+
+    async def main() -> dict[str, object]:
+        consortium = make_consortium()
+        key = consortium.network.keys[NORTH]["attestation"]
+
+        def dated_back(body: bytes) -> bytes:
+            document = json.loads(body)
+            answer = document["data"]["search"]
+            claims = jose.unverified_claims(answer["attestation"], bytes_max=200_000)
+            claims["iat"] = int(str(claims["iat"])) - 1_000
+            answer["attestation"] = jose.sign(claims, key=key, typ=ATTESTATION_TYP)
+            return json.dumps(document).encode()
+
+        consortium.fault(NORTH, tamper(dated_back))
+        signed = consortium.sign(consortium.question())
+        response = await consortium.from_home.parties[consortium.endpoint(RELAY)](signed.request)
+        answers = json.loads(response.body)["data"]["ask"]["answers"]
+        return next(answer for answer in answers if answer["organization"] == NORTH)
+
+    north = simulate(0, main())
+    assert (north["status"], north["code"], north["attestation"]) == ("INVALID", "attestation_time", None)
 
 
 def test_a_relay_accounts_for_the_roster_of_its_bundle_and_not_only_for_whom_it_was_told_to_ask() -> None:
