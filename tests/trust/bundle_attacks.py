@@ -362,6 +362,20 @@ def target_without_a_sha256(repo: Repository) -> None:
     repo.files[f"targets/{listed.hashes['sha512']}.network.json"] = data
 
 
+@attack("bundle_malformed", says="too large a file")
+def target_larger_than_any_may_be(repo: Repository) -> None:
+    repo.edit(
+        "1.targets.json", lambda t: setattr(t.targets["statistics.json"], "length", 8_000_001), signers=repo.quorum
+    )
+
+
+@attack("bundle_tampered")
+def target_of_another_length_than_listed(repo: Repository) -> None:
+    repo.edit(
+        "1.targets.json", lambda t: setattr(t.targets["statistics.json"], "length", 8_000_000), signers=repo.quorum
+    )
+
+
 # What the keyholders signed, and must not have (BR-08, BR-09)
 
 
@@ -481,6 +495,12 @@ def suspensions_that_are_none(repo: Repository) -> None:
 def suspended_role_with_a_further_target(repo: Repository) -> None:
     key, own = repo.keys.keyholders[0], {"suspended.json": b"{}", "more.json": b"{}"}
     repo.files |= sign_role("suspended", own, signer=key, version=1, expires_at=NOW + DAY_S)
+
+
+@attack("bundle_malformed", says="one target and nothing else", client="accepts")
+def suspended_role_that_delegates(repo: Repository) -> None:
+    key = repo.keys.keyholders[0]
+    repo.edit("1.suspended.json", lambda r: setattr(r, "delegations", Delegations({}, {})), signers=[key])
 
 
 def _everything(repo: Repository) -> list[tuple[str, list[SigningKey]]]:

@@ -35,6 +35,7 @@ def test_one_keyholder_suspends_an_organization() -> None:
     bundle = repo.verify(at=NOW + 1)
     assert bundle.organizations == ("alma-university", "vitalis")
     assert bundle.member(NORTH).suspended
+    assert bundle.findings == ()
     for use, key in repo.network.keys[NORTH].items():
         with pytest.raises(OrganizationSuspended):
             bundle.key(NORTH, use, key.key_id)
