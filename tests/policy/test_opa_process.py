@@ -143,6 +143,32 @@ async def test_stop_leaves_nothing(opa_path: Path, tmp_path: Path) -> None:
     assert caught.value.fields["cause"] == "not_ready"
 
 
+async def test_the_folder_of_a_killed_node_is_removed_and_of_a_live_one_is_not(
+    process: OpaProcess, opa_path: Path, tmp_path: Path
+) -> None:
+    abandoned = tmp_path / "concordat-opa-abandoned"
+    abandoned.mkdir()
+    (abandoned / "lock").write_bytes(b"")
+    beginning = tmp_path / "concordat-opa-beginning"
+    beginning.mkdir()
+    other = OpaProcess(opa_path, policies_dir(), runtime_dir=tmp_path)
+    await other.start()
+    await other.stop()
+    assert set(tmp_path.iterdir()) == {process.socket.parent, beginning}
+    assert await permits(process)
+
+
+async def test_a_folder_too_deep_for_a_socket_is_not_used(opa_path: Path, tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 90)
+    deep.mkdir()
+    process = OpaProcess(opa_path, policies_dir(), runtime_dir=deep)
+    await process.start()
+    folder = process.socket.parent
+    await process.stop()
+    assert folder.parent == Path("/tmp")
+    assert not folder.exists()
+
+
 async def test_a_start_that_is_interrupted_leaves_nothing(opa_path: Path, tmp_path: Path) -> None:
     process = OpaProcess(opa_path, policies_dir(), runtime_dir=tmp_path)
     starting = asyncio.create_task(process.start())

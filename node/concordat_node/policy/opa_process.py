@@ -8,13 +8,15 @@ Rules of this file:
   raises PolicyUnavailable at once.
 * OPA dies with the thread that started it (PR_SET_PDEATHSIG names the thread, not the process): start it from the
   thread that runs the event loop.
-* `stop` leaves nothing: no process of its group, no folder.
+* `stop` leaves nothing: no process of its group, no folder. The folder of a node that was killed is removed by the next
+  one to start beside it: its lock is free then, which no live node's is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -23,6 +25,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import OperatorError
@@ -42,6 +45,7 @@ PROCESSORS_MAX = 2
 REQUEST_BYTES_MAX = 64_000_000
 SOCKET_PATH_MAX = 100  # the kernel takes 107 bytes
 LOG_TAIL_MAX = 500
+_FOLDER_PREFIX = "concordat-opa-"
 
 # Runs between fork and exec in a fresh interpreter, because code run in a forked child of a threaded process may hang.
 _EXEC_AND_DIE_WITH_PARENT = """
@@ -74,6 +78,7 @@ class OpaProcess:
         self._files = policy_files(policies)
         self._revision = policy_revision(self._files)
         self._folder: Path | None = None
+        self._lock: IO[bytes] | None = None
         self._child: asyncio.subprocess.Process | None = None
         self._client: OpaClient | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -130,13 +135,16 @@ class OpaProcess:
         await self._end_child()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
 
     def _prepare(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="concordat-opa-", dir=self._runtime_dir))
-        self._folder = folder
-        if len(str(self.socket)) > SOCKET_PATH_MAX:
-            folder.rmdir()
-            self._folder = folder = Path(tempfile.mkdtemp(prefix="concordat-opa-", dir="/tmp"))
+        parent = Path(self._runtime_dir or tempfile.gettempdir())
+        if len(str(parent / _FOLDER_PREFIX / "12345678" / "opa.sock")) > SOCKET_PATH_MAX:
+            parent = Path("/tmp")  # noqa: S108 (the folder made in it is 0700)
+        _remove_abandoned(parent)
+        self._folder = folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
+        self._lock = _locked(folder)
         for name, data in self._files.items():
             path = folder / "rego" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,3 +246,22 @@ class OpaProcess:
     def _log_tail(self) -> str:
         text = (self._in_folder("opa.log")).read_text(errors="replace")
         return " ".join(text.split())[-LOG_TAIL_MAX:] or "it ended without a word"
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """Return the held lock of a folder. It appears locked, by rename, so that nobody takes a new folder for an old."""
+    lock = (folder / "lock.new").open("wb")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (folder / "lock.new").rename(folder / "lock")
+    return lock
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_FOLDER_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            # In a shared parent anybody may make folders of this name; only our own are looked into.
+            if folder.is_symlink() or folder.lstat().st_uid != os.getuid():
+                continue
+            with (folder / "lock").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
