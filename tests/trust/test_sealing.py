@@ -15,6 +15,7 @@ from concordat_trust.sealing import (
     RECORD_BYTES_MAX,
     SEALED_CHARS_MAX,
     OpenedRecord,
+    SealBroken,
     SealContext,
     SealingKey,
     SealKeyInvalid,
@@ -149,10 +150,16 @@ def test_a_record_of_the_largest_size_is_sealed_and_opened_and_one_byte_more_is_
 
 
 def test_an_endless_ciphertext_is_refused_before_it_is_decoded() -> None:
-    assert code_of("A" * (SEALED_CHARS_MAX + 1)) == "seal_broken"
-    assert code_of(sealed_plaintext(canonical_bytes({"record": filled(RECORD_BYTES_MAX + 9), "salt": SALT}))) == (
-        "seal_broken"
-    )
+    # The code never tells how it broke; the cause inside does: without one, nothing was decoded or decrypted.
+    for length, is_decoded in ((SEALED_CHARS_MAX, True), (SEALED_CHARS_MAX + 1, False)):
+        with pytest.raises(SealBroken) as caught:
+            open_record("A" * length, key=SEALING_KEY, context=CONTEXT)
+        assert (caught.value.__cause__ is not None) == is_decoded
+
+
+def test_a_plaintext_beyond_the_largest_size_does_not_open() -> None:
+    too_large = canonical_bytes({"record": filled(RECORD_BYTES_MAX + 1), "salt": SALT})
+    assert code_of(sealed_plaintext(too_large)) == "seal_broken"
 
 
 # Keys.
