@@ -35,6 +35,8 @@ from tests.factories.network import TestNetwork, make_network
 from tests.factories.node import ANALYST, HOME, RELAY, SEALING_KEY, make_question
 
 START_S = 50.0
+# Starting a process takes seconds of its own on a busy machine, and a test here starts one, asks it and stops it.
+pytestmark = pytest.mark.timeout(180)
 MAIN = "import argparse; from concordat_coordinator.cli import register; p=argparse.ArgumentParser(); " \
     "register(p.add_subparsers()); a=p.parse_args(); raise SystemExit(a.run(a))"  # fmt: skip
 
