@@ -52,7 +52,8 @@ def completeness_lines(result: Object) -> Iterator[str]:
     completeness = obj(result.get("completeness"))
     asked, answered = completeness.get("asked"), completeness.get("answered")
     total, at_least = result.get("total"), result.get("total_at_least")
-    count = f"{total} records match" if isinstance(total, int) else f"at least {at_least} records match"
+    count = f"at least {at_least}" if not isinstance(total, int) else str(total)
+    count += " record matches" if (total if isinstance(total, int) else at_least) == 1 else " records match"
     state = "complete" if completeness.get("complete") is True else "NOT COMPLETE"
     yield f"{answered} of {asked} organizations answered ({state}); {count}."
     for entry in objects(completeness.get("entries")):

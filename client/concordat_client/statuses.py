@@ -34,7 +34,7 @@ def status_words(entry: Mapping[str, Json]) -> str:
     words = _PROVED.get(status) if proved else _NOT_PROVED.get(status)
     shown = words or f"has the status {plain(status, length_max=40)}"
     if status == "OK" and isinstance(total, int):
-        shown += f": {total} match" + ("es" if total == 1 else "")
+        shown += f": {total} matches" if total == 1 else f": {total} match"
     if code is not None:
         shown += f" ({plain(code, length_max=70)})"
     if not proved and status not in _FOUND_AT_HOME:

@@ -52,7 +52,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
         pin_root(config_dir(), verified.saved.network, root_sha256)
     records = sum(len(answer.records) for answer in verified.answers)
     if arguments.json:
-        print(as_json({"ok": True, "records": records, **verified.explanation.to_json()}))
+        print(as_json({"ok": True, "records_proven": records, **verified.explanation.to_json()}))
     else:
         for line in _lines(verified, records, arguments.at):
             print(line)

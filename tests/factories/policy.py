@@ -33,7 +33,7 @@ from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import Clearance, Level
 
 TABLE_PATH = Path(__file__).parents[1] / "policy" / "decision_table.json"
-SUMMARY_HIDES = frozenset({"description", "cohort_size", "contact", "trained_on"})
+SUMMARY_HIDES = frozenset({"description", "cohort_size", "contact"})
 OBLIGATIONS = (
     Obligation("cite", "Cite the agreement and its owner in what is published from this use."),
     Obligation(
@@ -132,7 +132,7 @@ def decision_table() -> DecisionTable:
 
 def _decision(row: Mapping[str, Any], attributes: PolicyAttributes) -> Decision:
     verdict, codes = row["verdict"], sorted(row["codes"])
-    hidden = SUMMARY_HIDES if attributes.summary_metrics else SUMMARY_HIDES | {"evaluations"}
+    hidden = SUMMARY_HIDES if attributes.summary_metrics else SUMMARY_HIDES | {"evaluations", "trained_on"}
     discloses = verdict != "deny"
     return Decision(
         verdict=verdict,

@@ -65,7 +65,7 @@ class Story:
     opa_source: str
     opa_version: str
     started_at: float
-    total_first_answer_s: str = ""
+    total_first_answer_s: float | None = None
     asks: list[Ask] = field(default_factory=list)
     partial: JsonObject = field(default_factory=dict)
     offline_verify: JsonObject = field(default_factory=dict)
@@ -131,8 +131,8 @@ def ask_as_everybody(story: Story, sessions: dict[str, SavedSession], say: Say) 
     """Ask the one question as each person, show the answers, and check that they differ as the agreements do."""
     for person in story.layout.topology.persons:
         result = _ask(story, sessions[person.subject])
-        if not story.total_first_answer_s:
-            story.total_first_answer_s = f"{time.time() - story.started_at:.1f}"
+        if story.total_first_answer_s is None:
+            story.total_first_answer_s = round(time.time() - story.started_at, 1)
         story.asks.append(_seen(person.subject, story.layout.topology, result))
         say(f"\n=== asked by {person.title} ({person.subject} of {story.layout.topology.home})")
         _show(result, say)
@@ -161,7 +161,8 @@ def ask_with_a_node_missing(story: Story, network: Network, sessions: dict[str, 
     network.stop_node(stopped)
     result = _ask(story, sessions["trial-analyst"])
     network.restart_node(stopped)
-    _show(result, say)
+    for line in completeness_lines(result):
+        say(line)
     completeness = obj(result.get("completeness"))
     missing = [
         {"org": entry.get("organization"), "status": entry.get("status"), "proved": entry.get("proved")}
@@ -191,7 +192,8 @@ def verify_offline(story: Story, session: SavedSession, say: Say, *, save_to: Pa
         save_to.with_suffix(".bundle.zip").write_bytes(bundle.read_bytes())
     say("\n=== the answer is saved and verified offline, from the root fingerprint alone")
     exit_status, verified = _verify(answer, bundle, layout.ceremony.root_sha256)
-    say(f"  exit {exit_status}: {verified.get('records')} records proven, nothing altered, added or left out")
+    proven = verified.get("records_proven")
+    say(f"  exit {exit_status}: {proven} records proven, nothing altered, added or left out")
     tampered = layout.folder / "tampered.json"
     data = answer.read_bytes()
     position = data.index(_ALTERED)
@@ -201,7 +203,7 @@ def verify_offline(story: Story, session: SavedSession, say: Say, *, save_to: Pa
     error = obj(refused.get("error"))
     say(f"  exit {tampered_exit}: {error.get('code')}: {error.get('message')}")
     story.offline_verify = {
-        "records": verified.get("records"),
+        "records": proven,
         "ok": exit_status == 0 and verified.get("ok") is True,
         "tampered": {"exit": tampered_exit, "code": error.get("code")},
     }

@@ -185,7 +185,6 @@ test_the_summary_hides if {
 		"description": {"op": "hide"},
 		"cohort_size": {"op": "hide"},
 		"contact": {"op": "hide"},
-		"trained_on": {"op": "hide"},
 	}
 	object.keys(disclosure.masks_at_summary({"summary_metrics": false})) == {
 		"description", "cohort_size", "contact", "trained_on", "evaluations",
