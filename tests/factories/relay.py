@@ -27,7 +27,6 @@ from concordat_trust.sealing import SealContext, seal_record
 from concordat_trust.vocabulary import ProvedStatus
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import PeerUnreachable, WireRequest, WireResponse
-
 from tests.factories.answers import (
     HOME,
     NORTH,
@@ -62,6 +61,7 @@ class Handed:
     reported: dict[OrgId, Reported]
     merged: JsonObject
     claimed: dict[OrgId, ProvedStatus] = field(default_factory=dict)
+    digests: dict[OrgId, str] = field(default_factory=dict)
 
 
 @dataclass

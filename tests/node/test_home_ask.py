@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from concordat_node.home.ask import Asked, Asker
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.errors import ClaimNotAssertable, PurposeNotInNetwork
@@ -19,12 +20,12 @@ from concordat_node.home.sessions import Session
 from concordat_trust.answer import OpenResult, verify_saved_answer
 from concordat_trust.attestation import AttestedNotice, AttestedView
 from concordat_trust.canonical import JsonObject
+from concordat_trust.encoding import sha256_b64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import Reported
 from concordat_trust.question import Purpose, Question
 from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, Transport, WireRequest, WireResponse
-
 from tests.factories.answers import (
     HOME,
     NORTH,
@@ -254,6 +255,17 @@ async def test_an_attestation_that_was_not_the_delivered_one_is_not_used() -> No
     asked = await ask(FakeCoordinator(NETWORK, lie_late=swap))
     assert statuses(asked)[NORTH] == ("INVALID", "delivery_mismatch", False)
     verify_again(asked)
+
+
+async def test_a_good_attestation_that_the_delivery_does_not_name_is_not_used() -> None:
+    """The coordinator signs for one answer and hands over another good one: blame could not be placed later."""
+
+    def name_another(handed: Handed) -> None:
+        handed.digests[NORTH] = sha256_b64u(b"another attestation")
+
+    asked = await ask(FakeCoordinator(NETWORK, lie=name_another))
+    assert statuses(asked)[NORTH] == ("INVALID", "delivery_mismatch", False)
+    assert SEPSIS not in hit_ids(asked)
 
 
 async def test_a_status_that_the_attestation_does_not_say_is_a_finding() -> None:
