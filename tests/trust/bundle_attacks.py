@@ -27,7 +27,6 @@ from concordat_trust.bundle.tuf_api import (
 from concordat_trust.canonical import canonical_bytes, parse_object
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey
-
 from tests.factories.network import NOW, make_key, make_network
 from tests.factories.repository import Repository, expires
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from concordat_trust.bundle import verify_bundle
 from concordat_trust.bundle.files import FILES_MAX
 from concordat_trust.errors import RefusedDocument
-
 from tests.factories.network import NOW, make_network
 from tests.factories.repository import Repository
 from tests.trust.bundle_attacks import ATTACKS, Attack

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from concordat_trust.bundle.members import statement_path
 from concordat_trust.bundle.poll import ClockedUpdater
 from concordat_trust.bundle.tuf_client import DownloadError, RepositoryError
 from concordat_trust.errors import RefusedDocument
-
 from tests.factories.mirror import MIRROR, MemoryMirror
 from tests.factories.network import NOW, make_member_keys
 from tests.factories.repository import Repository

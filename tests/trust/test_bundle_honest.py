@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from concordat_trust.bundle import verify_bundle
 from concordat_trust.directory import KeyDirectory, KeyUnknown, MemberUnknown
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.ids import OrgId
-
 from tests.factories.network import NOW, make_network
 
 NETWORK = make_network()

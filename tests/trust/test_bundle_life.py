@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.directory import KeyUnknown, MemberUnknown
 from concordat_trust.ids import OrgId
-
 from tests.factories.network import NOW, make_key, make_member_keys, make_network
 from tests.factories.repository import Repository, expires
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
+
 from concordat_trust import jose
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.repository import MemberProfile, sign_member, sign_role
@@ -16,7 +17,6 @@ from concordat_trust.directory import KeyUnknown
 from concordat_trust.encoding import unb64u
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey, public_jwk
-
 from tests.factories.network import NOW, make_key
 from tests.factories.repository import Repository, expires
 
@@ -218,6 +218,7 @@ def test_a_coordinator_has_no_token_keys() -> None:
         "https://north.example:x",
         "https://",
         "ftp://north.example",
+        "ftp://127.0.0.1:21",
         "north.example",
         "https://north.example:",
         "https://north example",
@@ -275,6 +276,16 @@ def test_one_key_for_two_uses_is_refused() -> None:
     def change(claims: JsonObject) -> None:
         keys = inner(node(claims), "keys")
         keys["request"] = keys["attestation"]
+
+    assert only_closed(republish(change)) == "statement_key_shared"
+
+
+def test_one_key_listed_twice_is_refused() -> None:
+    def change(claims: JsonObject) -> None:
+        keys = inner(node(claims), "keys")
+        listed = keys["request"]
+        assert isinstance(listed, list)
+        keys["request"] = listed * 2
 
     assert only_closed(republish(change)) == "statement_key_shared"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from concordat_trust.bundle import BundleMemory
 from concordat_trust.bundle.errors import BundleMalformed
 from concordat_trust.canonical import parse_object
 from concordat_trust.errors import RefusedDocument
-
 from tests.factories.network import NOW, make_key
 from tests.factories.repository import Repository, expires
 

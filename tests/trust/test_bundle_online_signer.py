@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from concordat_trust.bundle import online_signer
 from concordat_trust.bundle.errors import MirrorUnreachable, OnlineSignerAddress, OnlineSignerNotLoopback
 from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
 from concordat_trust.bundle.poll import BundlePoller
 from concordat_trust.bundle.store import publish, read_repository
 from concordat_trust.ids import OrgId
-
 from tests.factories.network import NOW
 from tests.factories.repository import Repository
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from concordat_trust.bundle.errors import BundleMalformed
 from concordat_trust.bundle.policy import parse_network, parse_suspended, suspended_bytes
 from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
 from concordat_trust.ids import OrgId
-
 from tests.factories.network import make_network
 
 POLICY = make_network().policy

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from concordat_trust.bundle.errors import (
     BundleBootstrapMismatch,
     BundleExpired,
@@ -18,7 +19,6 @@ from concordat_trust.bundle.poll import POLL_INTERVAL_S, POLL_JITTER_S, BundlePo
 from concordat_trust.bundle.tuf_api import MetaFile, Snapshot
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.ids import OrgId
-
 from tests.factories.mirror import MIRROR, MemoryMirror
 from tests.factories.network import NOW, make_network
 from tests.factories.repository import Repository, expires

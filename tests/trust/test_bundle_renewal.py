@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from concordat_trust.bundle.errors import BundleMalformed, OnlineKeyUnlisted
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.renewal import renew
 from concordat_trust.bundle.tuf_api import Delegations, SuccinctRoles
 from concordat_trust.ids import OrgId
-
 from tests.factories.network import NOW, make_key
 from tests.factories.repository import Repository
 

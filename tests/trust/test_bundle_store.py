@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from concordat_trust.bundle.errors import BundleArchiveInvalid, BundleDirectoryUnwritable, BundleFileUnreadable
 from concordat_trust.bundle.store import (
     FILE_BYTES_MAX,
@@ -17,7 +18,6 @@ from concordat_trust.bundle.store import (
     read_bundle,
     write_atomically,
 )
-
 from tests.factories.network import NOW, make_network
 from tests.factories.repository import Repository
 
