@@ -27,17 +27,32 @@ REQUEST = WireRequest("POST", "/graphql", {"content-type": "application/json"}, 
 
 @contextlib.asynccontextmanager
 async def serving(behaviour: Behaviour) -> AsyncIterator[str]:
+    handlers: set[asyncio.Task[None]] = set()
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             await reader.readuntil(b"\r\n\r\n")
             # Closing with the body unread would reset the connection, and sometimes outrun the answer.
             await reader.readexactly(len(REQUEST.body))
             await behaviour(reader, writer)
-        writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side left, or the test is over
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.get_running_loop().create_task(handle(reader, writer)))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            for task in handlers:
+                task.cancel()
+            await asyncio.gather(*handlers)
 
 
 def says(head: str, body: bytes = b"") -> Behaviour:
