@@ -1,8 +1,8 @@
 """The documents that cannot rot: what the code declares must be found in `docs/`.
 
-Checked here: every error code of the packages stands in docs/reference/errors.md, every command in
-docs/reference/commands.md, every setting in docs/reference/settings.md, and no document or source names a path of a
-developer's machine. Prints what is missing; exit 0 or 7.
+The reference pages (errors, settings, commands, policy codes) are made from the code and must be up to date; every link
+between documents leads somewhere; no text file names a path of a developer's machine. Prints what is wrong; exit 0
+or 7.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("trust", "node", "federation_coordinator", "client")
-_CODE = re.compile(r'^    code = "([a-z0-9_]+)"$', re.MULTILINE)
+_LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 _PRIVATE = re.compile(r"(?<![\w.])/(?:home|Users|root)/[a-z]")
 
 
@@ -29,16 +28,26 @@ def _tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.splitlines()]
 
 
-def missing_error_codes() -> list[str]:
-    """Return the codes declared in the packages that the errors page does not have."""
-    page = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
-    declared = {
-        code
-        for source in SOURCES
-        for path in (ROOT / source).rglob("*.py")
-        for code in _CODE.findall(path.read_text("utf-8"))
-    }
-    return sorted(code for code in declared if f"`{code}`" not in page)
+def stale_pages() -> list[str]:
+    """Return what the page maker says is out of date."""
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(ROOT / "tools" / "build_reference.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (done.stdout + done.stderr).strip().splitlines() if done.returncode else []
+
+
+def broken_links() -> list[str]:
+    """Return the links of Markdown files that lead to no file."""
+    return [
+        f"{path.relative_to(ROOT)} links to {target}, which is not there"
+        for path in _tracked()
+        if path.suffix == ".md" and path.is_file()
+        for target in _LINK.findall(path.read_text("utf-8"))
+        if not (path.parent / target).exists()
+    ]
 
 
 def private_paths() -> list[str]:
@@ -57,7 +66,7 @@ def private_paths() -> list[str]:
 
 
 def main() -> int:
-    problems = [f"docs/reference/errors.md lacks `{code}`" for code in missing_error_codes()]
+    problems = stale_pages() + broken_links()
     problems += [f"{name} names a path of a developer's machine" for name in private_paths()]
     for problem in problems:
         print(problem)

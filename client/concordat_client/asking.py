@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from concordat_client.exits import Exit
 
 if TYPE_CHECKING:
-    from concordat_trust.canonical import Json, JsonObject
-
     from concordat_client.home_client import HomeClient
+    from concordat_trust.canonical import Json, JsonObject
 
 _ANSWERED = ("OK", "SUPPRESSED")
 

@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from concordat_client.errors import ConfigUnwritable, PinMismatch, RootNotPinned, SessionFileUnusable, SignedOut
 from concordat_trust.canonical import JsonObject, parse_object
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.shape import Shape
-
-from concordat_client.errors import ConfigUnwritable, PinMismatch, RootNotPinned, SessionFileUnusable, SignedOut
 
 FILE_BYTES_MAX = 65_536
 _NETWORK = re.compile(r"[a-z][a-z0-9-]{2,63}")

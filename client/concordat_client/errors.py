@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument, RequesterError
-
 from concordat_client.exits import Exit
+from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument, RequesterError
 
 
 class SignedOut(RequesterError):

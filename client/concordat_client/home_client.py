@@ -12,12 +12,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
-from concordat_trust.canonical import JsonObject, parse_object
-from concordat_trust.errors import RefusedDocument
 
 from concordat_client.config import SavedSession
 from concordat_client.errors import HomeAddressInvalid, HomeAnswerInvalid, HomeRefused, HomeUnreachable
 from concordat_client.plain_text import plain
+from concordat_trust.canonical import JsonObject, parse_object
+from concordat_trust.errors import RefusedDocument
 
 ANSWER_BYTES_MAX = 64_000_000
 TIMEOUT_S = 70.0

@@ -71,14 +71,13 @@ def sign_in(home: str, *, open_url: Callable[[str], object], timeout_s: float = 
     `open_url` gets the address at which to sign in and must return at once.
     Raises: LoginTimedOut, LoginFailed, HomeUnreachable, HomeRefused, HomeAnswerInvalid, HomeAddressInvalid.
     """
-    from concordat_trust.encoding import b64u
-    from concordat_trust.errors import RefusedDocument
-    from concordat_trust.shape import Shape
-
     from concordat_client.config import SavedSession
     from concordat_client.errors import HomeAnswerInvalid
     from concordat_client.home_client import HomeClient
     from concordat_client.loopback import LoopbackReceiver
+    from concordat_trust.encoding import b64u
+    from concordat_trust.errors import RefusedDocument
+    from concordat_trust.shape import Shape
 
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     challenge = b64u(hashlib.sha256(verifier.encode("ascii")).digest())
@@ -135,12 +134,11 @@ def run_logout(arguments: argparse.Namespace) -> int:
 
 def run_whoami(arguments: argparse.Namespace) -> int:
     """Print what the network is told."""
-    from concordat_trust.vocabulary import Clearance
-
     from concordat_client.config import config_dir, load_session
     from concordat_client.exits import Exit
     from concordat_client.home_client import HomeClient
     from concordat_client.plain_text import as_json, plain
+    from concordat_trust.vocabulary import Clearance
 
     with HomeClient.of(load_session(config_dir())) as client:
         told = client.whoami()

@@ -8,11 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from concordat_trust.canonical import Json
-from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS
-
 from concordat_client.plain_text import plain
 from concordat_client.statuses import notice_words, status_words
+from concordat_trust.canonical import Json
+from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS
 
 Object = Mapping[str, Json]
 SUMMARY_MAX = 300

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from concordat_trust.canonical import Json
-
 from concordat_client.plain_text import plain
+from concordat_trust.canonical import Json
 
 _PROVED = {
     "OK": "answered",

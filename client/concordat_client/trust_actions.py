@@ -76,9 +76,8 @@ def exit_code(error: ConcordatError) -> int:
 
 def init(arguments: argparse.Namespace) -> Report:
     """Hold the ceremony. Raises: TopologyInvalid, BundleFileUnreadable, TrustFolderTaken, KeyFile*."""
-    from concordat_trust.public_statistics import public_statistics_file
-
     from concordat_client.ceremony import hold_ceremony, read_input
+    from concordat_trust.public_statistics import public_statistics_file
 
     statistics = arguments.statistics
     ceremony = hold_ceremony(

@@ -40,10 +40,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Verify and say in words what was checked."""
-    from concordat_trust.answer import verify_saved_answer
-
     from concordat_client.config import config_dir, pin_root
     from concordat_client.plain_text import as_json
+    from concordat_trust.answer import verify_saved_answer
 
     root_sha256 = _root(arguments)
     data = _read(arguments.answer)
@@ -71,10 +70,9 @@ def _root(arguments: argparse.Namespace) -> str:
 
 
 def _bundle_at(arguments: argparse.Namespace, root_sha256: str) -> Callable[[int], TrustedBundle]:
+    from concordat_client.trust_actions import read_time
     from concordat_trust.bundle.store import read_bundle
     from concordat_trust.bundle.verify import verify_bundle
-
-    from concordat_client.trust_actions import read_time
 
     files = read_bundle(arguments.bundle)
     fixed = None if arguments.at is None else read_time(arguments.at)

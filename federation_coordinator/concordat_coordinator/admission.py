@@ -16,6 +16,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from concordat_coordinator.cost import Limits, check_cost, check_deadline, check_texts
+from concordat_coordinator.errors import (
+    AskTooLarge,
+    DocumentUnknown,
+    HomeMismatch,
+    PartsMalformed,
+    QuestionNetworkForeign,
+)
 from concordat_trust.canonical import parse_object
 from concordat_trust.directory import KeyDirectory, request_keys
 from concordat_trust.errors import RefusedDocument
@@ -27,15 +35,6 @@ from concordat_trust.shape import Shape
 from concordat_trust.token_errors import TokenMalformed
 from concordat_trust.wire.coordinator_documents import COORDINATOR_DOCUMENTS_BY_ID
 from concordat_trust.wire.transport import WireRequest
-
-from concordat_coordinator.cost import Limits, check_cost, check_deadline, check_texts
-from concordat_coordinator.errors import (
-    AskTooLarge,
-    DocumentUnknown,
-    HomeMismatch,
-    PartsMalformed,
-    QuestionNetworkForeign,
-)
 
 PATH = "/graphql"
 BEARER = "Bearer "

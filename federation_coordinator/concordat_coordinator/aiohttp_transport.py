@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+
 from concordat_trust.wire.transport import (
     PeerAnswerInvalid,
     PeerAnswerTooLarge,

@@ -25,14 +25,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import uvicorn
-from concordat_trust.bundle import TrustedBundle
-from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
-from concordat_trust.bundle.fetcher import HttpFetcher
-from concordat_trust.bundle.poll import BundlePoller
-from concordat_trust.directory import KeyDirectory
-from concordat_trust.errors import ConcordatError, RefusedDocument
-from concordat_trust.ids import OrgId
-from concordat_trust.keys import load_private_key
 from fastapi import FastAPI
 
 from concordat_coordinator.aiohttp_transport import AiohttpTransport
@@ -41,6 +33,14 @@ from concordat_coordinator.api.http import build_app
 from concordat_coordinator.errors import CoordinatorNotMember, CoordinatorNotReady, PortInUse
 from concordat_coordinator.relay import RelayKeys, RelayService
 from concordat_coordinator.settings import Settings
+from concordat_trust.bundle import TrustedBundle
+from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
+from concordat_trust.bundle.fetcher import HttpFetcher
+from concordat_trust.bundle.poll import BundlePoller
+from concordat_trust.directory import KeyDirectory
+from concordat_trust.errors import ConcordatError, RefusedDocument
+from concordat_trust.ids import OrgId
+from concordat_trust.keys import load_private_key
 
 FIRST_POLL_PAUSE_S = 1.0
 JITTER_SHARE = 0.2

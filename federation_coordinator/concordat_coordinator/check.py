@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concordat_coordinator.admission import Ask
+from concordat_coordinator.payload import NodePayload, read_payload
+from concordat_coordinator.plan import NodeRequest
 from concordat_trust.node_answer import (
     AnswerDirectory,
     NodeAnswer,
@@ -19,10 +22,6 @@ from concordat_trust.node_answer import (
 )
 from concordat_trust.question import parse_part
 from concordat_trust.wire.transport import WireResponse
-
-from concordat_coordinator.admission import Ask
-from concordat_coordinator.payload import NodePayload, read_payload
-from concordat_coordinator.plan import NodeRequest
 
 
 @dataclass(frozen=True, slots=True)

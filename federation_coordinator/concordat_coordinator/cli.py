@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from concordat_trust.errors import ConcordatError
-
     from concordat_coordinator.settings import Settings
+    from concordat_trust.errors import ConcordatError
 
 EXIT_DONE, EXIT_USAGE, EXIT_TRUST, EXIT_UNREACHABLE = 0, 2, 6, 8
 
@@ -88,9 +87,8 @@ def _tell_error(error: ConcordatError, *, as_json: bool) -> None:
 
 
 def _exit_code(error: ConcordatError) -> int:
-    from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument
-
     from concordat_coordinator.errors import CoordinatorNotMember
+    from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument
 
     if isinstance(error, RefusedDocument | CoordinatorNotMember):
         return EXIT_TRUST

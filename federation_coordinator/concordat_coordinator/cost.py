@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from concordat_coordinator.errors import AskTooLarge, DeadlineOutOfRange
 from concordat_trust.attestation import ATTESTATION_BYTES_MAX
 from concordat_trust.ids import OrgId
 from concordat_trust.question import PAGE_SIZE_MAX, PART_BYTES_MAX, QUESTION_BYTES_MAX, Question, candidate_count
-
-from concordat_coordinator.errors import AskTooLarge, DeadlineOutOfRange
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
+from concordat_coordinator.errors import NodeRefused, NotAskedInTime
+from concordat_coordinator.plan import NodeRequest
 from concordat_trust.errors import PeerFailure, RefusedDocument, RequesterError
 from concordat_trust.ids import OrgId
 from concordat_trust.vocabulary import ReportedStatus
@@ -29,9 +31,6 @@ from concordat_trust.wire.transport import (
     WireRequest,
     WireResponse,
 )
-
-from concordat_coordinator.errors import NodeRefused, NotAskedInTime
-from concordat_coordinator.plan import NodeRequest
 
 RETRY_PAUSE_S = 0.02
 TIMEOUT_HEADER = "concordat-timeout-ms"

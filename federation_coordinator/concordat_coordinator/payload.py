@@ -15,16 +15,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from concordat_trust.attestation import ATTESTATION_BYTES_MAX, SALT_BYTES
-from concordat_trust.canonical import Json, JsonObject, parse_object
-from concordat_trust.encoding import unb64u
-from concordat_trust.errors import PeerFailure, RefusedDocument
-from concordat_trust.question import Question, candidate_count
-from concordat_trust.records import validate_record
-from concordat_trust.sealing import SEALED_CHARS_MAX
-from concordat_trust.shape import Shape
-from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, WireResponse
-
 from concordat_coordinator.errors import (
     NodeAnswerContentType,
     NodeAnswerEmpty,
@@ -34,6 +24,15 @@ from concordat_coordinator.errors import (
     NodeRefused,
     NodeResultAmbiguous,
 )
+from concordat_trust.attestation import ATTESTATION_BYTES_MAX, SALT_BYTES
+from concordat_trust.canonical import Json, JsonObject, parse_object
+from concordat_trust.encoding import unb64u
+from concordat_trust.errors import PeerFailure, RefusedDocument
+from concordat_trust.question import Question, candidate_count
+from concordat_trust.records import validate_record
+from concordat_trust.sealing import SEALED_CHARS_MAX
+from concordat_trust.shape import Shape
+from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, WireResponse
 
 MEDIA_TYPES = frozenset({"application/graphql-response+json", "application/json"})
 ATTESTATION_CHARS_MAX = ATTESTATION_BYTES_MAX

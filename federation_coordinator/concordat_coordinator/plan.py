@@ -16,14 +16,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from concordat_coordinator.cost import Limits
 from concordat_trust.canonical import canonical_bytes
 from concordat_trust.directory import DirectoryMember, KeyDirectory, MemberUnknown
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Question
 from concordat_trust.request_signature import EndpointInvalid, authority_of
 from concordat_trust.wire.documents import DOCUMENT_IDS
-
-from concordat_coordinator.cost import Limits
 
 NODE_PATH = "/graphql"
 RESERVE_SHARE = 10

@@ -17,6 +17,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from concordat_coordinator.admission import Ask, admit, read_signed
+from concordat_coordinator.check import CheckedAnswer, check_response
+from concordat_coordinator.cost import Limits
+from concordat_coordinator.errors import CoordinatorOverloaded, CoordinatorStopping
+from concordat_coordinator.fanout import fan_out
+from concordat_coordinator.node_call import Answered, Failed, NodeCall
+from concordat_coordinator.plan import NodeRequest, Plan, make_plan
+from concordat_coordinator.signing import RequestSigner
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
 from concordat_trust.delivery import DeliveredAnswer, Delivery, sign_delivery, took_bucket
@@ -26,15 +34,6 @@ from concordat_trust.jose import Signer
 from concordat_trust.merge import MergedResult, Reported, merge
 from concordat_trust.vocabulary import ProvedStatus, ReportedStatus
 from concordat_trust.wire.transport import Transport, WireRequest, WireResponse
-
-from concordat_coordinator.admission import Ask, admit, read_signed
-from concordat_coordinator.check import CheckedAnswer, check_response
-from concordat_coordinator.cost import Limits
-from concordat_coordinator.errors import CoordinatorOverloaded, CoordinatorStopping
-from concordat_coordinator.fanout import fan_out
-from concordat_coordinator.node_call import Answered, Failed, NodeCall
-from concordat_coordinator.plan import NodeRequest, Plan, make_plan
-from concordat_coordinator.signing import RequestSigner
 
 DELIVERY_ID_BYTES = 16
 

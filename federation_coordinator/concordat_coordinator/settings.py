@@ -17,12 +17,11 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from concordat_coordinator.cost import Limits
+from concordat_coordinator.errors import CoordinatorSettingInvalid
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
-
-from concordat_coordinator.cost import Limits
-from concordat_coordinator.errors import CoordinatorSettingInvalid
 
 PREFIX = "CONCORDAT_COORDINATOR_"
 FILE_BYTES_MAX = 262_144

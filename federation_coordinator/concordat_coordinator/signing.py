@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from concordat_coordinator.plan import NODE_PATH, NodeRequest
 from concordat_trust.encoding import b64u
 from concordat_trust.jose import Signer
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
 from concordat_trust.wire.transport import WireRequest
-
-from concordat_coordinator.plan import NODE_PATH, NodeRequest
 
 CONTENT_TYPE = "application/json"
 NONCE_BYTES = 16

@@ -23,14 +23,6 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-from concordat_trust.bundle import TrustedBundle
-from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
-from concordat_trust.bundle.fetcher import HttpFetcher
-from concordat_trust.bundle.poll import BundlePoller
-from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
-from concordat_trust.errors import ConcordatError, RefusedDocument
-from concordat_trust.jwk import SigningKey
-from concordat_trust.keys import load_private_key
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
@@ -52,6 +44,14 @@ from concordat_node.registry.store import RegistryStore
 from concordat_node.search.index_writer import ensure_index
 from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_node.settings import Settings
+from concordat_trust.bundle import TrustedBundle
+from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
+from concordat_trust.bundle.fetcher import HttpFetcher
+from concordat_trust.bundle.poll import BundlePoller
+from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
+from concordat_trust.errors import ConcordatError, RefusedDocument
+from concordat_trust.jwk import SigningKey
+from concordat_trust.keys import load_private_key
 
 FIRST_POLL_PAUSE_S = 1.0
 JITTER_SHARE = 0.2

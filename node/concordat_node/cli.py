@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from concordat_node.settings import Settings
     from concordat_trust.canonical import JsonObject
     from concordat_trust.errors import ConcordatError
-
-    from concordat_node.settings import Settings
 
 # DESIGN section 12.
 EXIT_DONE, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_TRUST, EXIT_FINDING, EXIT_UNREACHABLE = 0, 1, 2, 6, 7, 8
@@ -90,10 +89,9 @@ def _telling(run: Command) -> Command:
 
 def exit_code(error: ConcordatError) -> int:
     """Return the exit code of DESIGN section 12 for an error."""
-    from concordat_trust.errors import PeerFailure, RefusedDocument
-
     from concordat_node.errors import NodeNotMember
     from concordat_node.settings import SettingInvalid, SettingMissing, SettingsUnreadable, SettingUnknown
+    from concordat_trust.errors import PeerFailure, RefusedDocument
 
     if isinstance(error, RefusedDocument | NodeNotMember):
         return EXIT_TRUST

@@ -8,13 +8,6 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from concordat_trust.bundle import TrustedBundle
-from concordat_trust.bundle.errors import BundleUnavailable
-from concordat_trust.canonical import Json, JsonObject, canonical_bytes
-from concordat_trust.errors import ConcordatError
-from concordat_trust.jwk import SigningKey, public_jwk
-from concordat_trust.keys import save_private_key
-
 from concordat_node.app import in_force, make_poller, make_private_folder, now, open_registry
 from concordat_node.errors import IdSecretUnusable, SettingsFileExists
 from concordat_node.home.home_key import save_home_key
@@ -24,6 +17,12 @@ from concordat_node.registry.ndjson_import import ImportReport
 from concordat_node.registry.ndjson_import import run_import as import_records
 from concordat_node.registry.rules import Owner
 from concordat_node.settings import Settings, SettingsUnreadable, read_settings
+from concordat_trust.bundle import TrustedBundle
+from concordat_trust.bundle.errors import BundleUnavailable
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes
+from concordat_trust.errors import ConcordatError
+from concordat_trust.jwk import SigningKey, public_jwk
+from concordat_trust.keys import save_private_key
 
 SECRET_BYTES = 32
 KEY_USES = ("entity", "attestation", "query_token", "request")

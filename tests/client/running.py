@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
+
 from concordat_client.demo.identity_provider import ProviderServer
 from concordat_client.demo.provider_state import parse_config
 from concordat_client.demo.scripted_browser import sign_in as browse
@@ -21,8 +23,6 @@ from concordat_node.home.httpx_transport import HttpxTransport
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.settings import parse_home_settings
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
-from fastapi import FastAPI
-
 from tests.factories.answers import HOME
 from tests.factories.home import HOME_KEY, Clock, Entropy, Routed, home_settings_json, run_inline
 from tests.factories.network import TestNetwork, make_network

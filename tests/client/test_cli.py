@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from concordat_client import cli
 from concordat_client.errors import HomeRefused, HomeUnreachable, RootNotPinned, SignedOut
 from concordat_client.exits import Exit, exit_of

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from concordat_client.config import (
     SavedSession,
     config_dir,

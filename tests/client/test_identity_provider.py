@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+
 from concordat_client.demo.identity_provider import ProviderServer
 from concordat_client.demo.provider_state import ProviderConfigInvalid, ProviderNotLoopback, parse_config
 from concordat_trust.canonical import Json, canonical_bytes
 from concordat_trust.encoding import b64u
-
 from tests.client.running import PASSWORD, provider_config, running_provider
 
 REDIRECT = "http://127.0.0.1:4000/login/callback"

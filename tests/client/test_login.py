@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+
 from concordat_client import cli
 from concordat_client.config import SavedSession, load_session, session_path, store_session
 from concordat_client.demo.scripted_browser import ScriptedLoginFailed
@@ -19,7 +20,6 @@ from concordat_client.exits import Exit
 from concordat_client.home_client import HomeClient, parse_home_address
 from concordat_client.login import sign_in
 from concordat_client.loopback import LoopbackReceiver
-
 from tests.client.running import PASSWORD, Running, running_home
 
 

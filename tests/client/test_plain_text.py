@@ -6,9 +6,10 @@ import json
 import unicodedata
 
 import pytest
-from concordat_client.plain_text import LENGTH_MAX, MARKS_MAX, as_json, plain
 from hypothesis import given
 from hypothesis import strategies as st
+
+from concordat_client.plain_text import LENGTH_MAX, MARKS_MAX, as_json, plain
 
 
 @pytest.mark.parametrize(

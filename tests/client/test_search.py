@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from concordat_client import cli
 from concordat_client.config import store_session
 from concordat_client.exits import Exit
@@ -15,7 +16,6 @@ from concordat_client.login import sign_in
 from concordat_trust.answer import verify_saved_answer
 from concordat_trust.attestation import AttestedNotice
 from concordat_trust.merge import Reported
-
 from tests.client.running import RELAY_AT, Running
 from tests.factories.answers import HOME, NORTH, VITALIS, make_asset, make_card
 from tests.factories.relay import Away, FakeCoordinator, demo_cards

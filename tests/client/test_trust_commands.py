@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from concordat_client.trust_commands import register
 
 TOPOLOGY: dict[str, Any] = {

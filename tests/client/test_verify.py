@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from concordat_client import cli
 from concordat_client.config import pin_root, pinned_root
 from concordat_client.exits import Exit
 from concordat_trust.bundle.store import archive_bytes
 from concordat_trust.canonical import canonical_bytes
-
 from tests.factories.answers import NORTH, demo_network, make_saved
 from tests.factories.network import NETWORK_ID, NOW
 

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.keys import SigningKey
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.transport import WireRequest, WireResponse
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 NETWORK = "health-research-demo"
 RELAY = OrgId.parse("relay-one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from concordat_coordinator.admission import Ask, admit, read_signed
 from concordat_coordinator.cost import Limits
 from concordat_trust.errors import ConcordatError
@@ -12,7 +13,6 @@ from concordat_trust.ids import OrgId
 from concordat_trust.question import Part
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import WireRequest
-
 from tests.coordinator.asks import AskDraft, default_parts, network
 from tests.factories.network import NOW
 from tests.factories.node import HOME, NORTH, RELAY, make_question

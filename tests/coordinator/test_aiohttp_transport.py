@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+
 from concordat_coordinator.aiohttp_transport import AiohttpTransport
 from concordat_trust.errors import PeerFailure
 from concordat_trust.wire.transport import (
@@ -17,7 +18,6 @@ from concordat_trust.wire.transport import (
     WireRequest,
     WireResponse,
 )
-
 from tests.coordinator.raw_server import Answer, bytes_of, raw_server
 
 REQUEST = WireRequest("POST", "/graphql", {"content-type": "application/json", "authorization": "Bearer t"}, b"{}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from concordat_coordinator.cost import Limits, check_cost, check_deadline, check_texts
 from concordat_coordinator.errors import AskTooLarge, DeadlineOutOfRange
 from concordat_trust.ids import OrgId
-
 from tests.coordinator.wire_records import make_question
 
 LIMITS = Limits(

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from concordat_coordinator.api.door import RelayDoor
 from concordat_coordinator.api.http import build_app, read_bounded
 from concordat_coordinator.api.schema import SCHEMA, AskContext
@@ -20,7 +21,6 @@ from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import JsonObject
 from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK
 from concordat_trust.wire.transport import WireRequest, WireResponse
-
 from tests.coordinator.asks import AskDraft, network
 from tests.factories.network import NOW
 from tests.factories.node import NORTH, RELAY, Entropy, make_asset, make_node

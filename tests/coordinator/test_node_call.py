@@ -6,6 +6,7 @@ import asyncio
 import itertools
 
 import pytest
+
 from concordat_coordinator.errors import NodeAnswerEmpty
 from concordat_coordinator.fanout import fan_out
 from concordat_coordinator.node_call import NEXT, Answered, Event, Failed, NodeCall, State
@@ -19,7 +20,6 @@ from concordat_trust.wire.transport import (
     WireRequest,
     WireResponse,
 )
-
 from tests.coordinator.fakes import NORTH, ScriptedTransport, Step, answers, fails
 from tests.federation.virtual_clock import simulate
 

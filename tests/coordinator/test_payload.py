@@ -6,12 +6,12 @@ import json
 import time
 
 import pytest
+
 from concordat_coordinator.node_call import code_of, status_of
 from concordat_coordinator.payload import NodePayload, read_payload
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import PeerFailure, RefusedDocument
 from concordat_trust.wire.transport import WireResponse
-
 from tests.coordinator.wire_records import answer_body, make_card, make_question, open_result, refusal, response
 
 GOOD = open_result(make_card())

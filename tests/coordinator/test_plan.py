@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.plan import Plan, is_safe_endpoint, make_plan, node_body, reserve_ms
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Part
 from concordat_trust.wire.documents import DOCUMENT_IDS
-
 from tests.coordinator.fakes import HOME, NORTH, RELAY, VITALIS, FakeDirectory, FakeMember, make_directory
 from tests.coordinator.wire_records import make_question
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from graphql import build_schema, lexicographic_sort_schema, print_schema, print_type
+
 from concordat_coordinator.api.schema import SCHEMA, check_documents
 from concordat_trust.wire import coordinator_documents, documents
-from graphql import build_schema, lexicographic_sort_schema, print_schema, print_type
 
 
 def _golden(name: str) -> str:

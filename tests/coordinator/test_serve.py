@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from concordat_coordinator.cli import register
 from concordat_trust.bundle.store import publish
 from concordat_trust.canonical import JsonObject, canonical_bytes
@@ -30,7 +31,6 @@ from concordat_trust.query_token import mint_query_token
 from concordat_trust.question import Part
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
 from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
-
 from tests.factories.network import TestNetwork, make_network
 from tests.factories.node import ANALYST, HOME, RELAY, SEALING_KEY, make_question
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.errors import CoordinatorSettingInvalid
 from concordat_coordinator.settings import Settings, options, read_settings

@@ -48,7 +48,6 @@ from concordat_trust.ranking import impacts_of_card, matches_text, order_key, qu
 from concordat_trust.records import ASSET_FIELDS
 from concordat_trust.sealing import SealContext, SealingKey, open_record, seal_record
 from concordat_trust.vocabulary import Clearance
-
 from tests.factories.network import COORDINATOR, NETWORK_ID, NOW, TestNetwork, make_network
 
 HOME = OrgId.parse("alma-university")

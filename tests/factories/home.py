@@ -13,6 +13,9 @@ from typing import TypeVar
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+
 from concordat_node.home.api import build_home_router
 from concordat_node.home.home import Home, open_home
 from concordat_node.home.mint import HomeKeys
@@ -21,9 +24,6 @@ from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import PeerUnreachable, Transport, WireRequest, WireResponse
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import FastAPI
-
 from tests.factories.network import NOW, TestNetwork, make_network
 
 HOME = OrgId.parse("alma-university")

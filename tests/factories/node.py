@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sqlalchemy import StaticPool, create_engine
+
 from concordat_node.access.decisions import ClassDecisions, Registry, RunBlocking
 from concordat_node.access.gate import Gate
 from concordat_node.answering.answer import Answering
@@ -42,8 +44,6 @@ from concordat_trust.text import TermStatistics
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import WireRequest, WireResponse
-from sqlalchemy import StaticPool, create_engine
-
 from tests.factories.deciding import SUMMARY_MASKS, Table, TableEngine, by_clearance, permit, review
 from tests.factories.network import NOW, TestNetwork
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import delete
+
 from concordat_node.registry.engine import Database, open_database
 from concordat_node.registry.migrate import upgrade
 from concordat_node.registry.ndjson_import import ImportReport, import_ndjson
@@ -18,7 +20,6 @@ from concordat_node.search.index_writer import PostingWriter, ensure_index, rebu
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.ids import AssetId, AssetKind, OrgId
 from concordat_trust.text import ANALYSER, TermStatistics
-from sqlalchemy import delete
 
 NOW = 1_800_000_000
 DAY_S = 86_400

@@ -24,7 +24,6 @@ from concordat_trust.bundle.signing import expiry, sign_metadata
 from concordat_trust.bundle.tuf_api import Metadata, MetaFile
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey
-
 from tests.factories.network import NOW, TestNetwork, make_network
 
 _NETWORK = make_network()

@@ -12,6 +12,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from hypothesis import strategies as st
+
 from concordat_node.registry.records import AssetRecord, EvaluationRecord, PolicyAttributes
 from concordat_node.registry.rules import ImportedAsset
 from concordat_node.search.index import ClassView, IndexHit, IndexQuery, IndexResult, View
@@ -33,8 +35,6 @@ from concordat_trust.question import Sort
 from concordat_trust.ranking import evaluation_key, impacts, matches_text, order_key, query_terms, score
 from concordat_trust.text import RecordTexts, matches_trained_on, text_level
 from concordat_trust.vocabulary import FACET_FIELDS, SPLITS, TEXT_FIELDS, Level
-from hypothesis import strategies as st
-
 from tests.factories.registry import STATISTICS, asset_id, make_asset, make_policy
 
 KINDS: tuple[AssetKind, ...] = ("model", "dataset")

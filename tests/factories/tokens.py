@@ -9,6 +9,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from hypothesis import settings
+
 from concordat_trust import jose
 from concordat_trust.attestation import (
     Attestation,
@@ -29,8 +32,6 @@ from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.request_signature import SignedMessage
 from concordat_trust.sealing import SealingKey
 from concordat_trust.vocabulary import Clearance
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from hypothesis import settings
 
 PROPERTY = settings(deadline=None, max_examples=60)
 """Without a deadline: on a busy machine a slow example is not a finding."""

@@ -30,7 +30,6 @@ from concordat_trust.question import Part, Question
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
 from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
 from concordat_trust.wire.transport import WireRequest
-
 from tests.factories.network import NOW, ORGANIZATIONS, TestNetwork, make_network
 from tests.factories.node import (
     ANALYST,

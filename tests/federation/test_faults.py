@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.plan import reserve_ms
 from concordat_node.home.ask import Asked
@@ -14,7 +15,6 @@ from concordat_trust import jose
 from concordat_trust.attestation import TYP as ATTESTATION_TYP
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import Entry
-
 from tests.federation.consortium import HOME, NORTH, RELAY, VITALIS, Consortium, make_consortium
 from tests.federation.memory_transport import (
     Event,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 
 import pytest
+
 from concordat_coordinator.check import CheckedAnswer
 from concordat_node.home.ask import Asked
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Sort
-
 from tests.factories.node import asset_id, make_question
 from tests.federation.consortium import HOME, NORTH, RELAY, VITALIS, Consortium, make_consortium
 from tests.federation.virtual_clock import simulate

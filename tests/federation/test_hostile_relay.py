@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+
 from concordat_coordinator.admission import Ask
 from concordat_coordinator.plan import NodeRequest, node_body
 from concordat_coordinator.relay import RelayedEntry
@@ -24,7 +25,6 @@ from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import Entry
 from concordat_trust.question import Purpose
-
 from tests.federation.consortium import HOME, NORTH, RELAY, VITALIS, Consortium, make_consortium
 from tests.federation.hostile_relay import (
     After,

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
+
 from concordat_node.registry.records import EvaluationRecord
 from concordat_trust.answer import NodeAnswer, VerifiedAnswer, result_from_wire, verify_node_answer
 from concordat_trust.canonical import parse_json
@@ -14,7 +15,6 @@ from concordat_trust.filters import And, Compare, Equals, In, MetricIs, Not, Or,
 from concordat_trust.query_token import RequesterClaims
 from concordat_trust.question import Part, Purpose, Question, Sort, parse_part
 from concordat_trust.vocabulary import FACET_FIELDS
-
 from tests.factories.answers import open_with
 from tests.factories.network import NOW, make_network
 from tests.factories.node import (

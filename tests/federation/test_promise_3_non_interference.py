@@ -19,7 +19,7 @@ from concordat_node.registry.tables import ASSET, POLICY_CLASS
 from concordat_node.search.index import ClassView, IndexHit, IndexQuery, IndexResult, SearchIndex, View
 from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_trust.attestation import comparable_answer
-from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.ids import AssetId
 from concordat_trust.text import TermStatistics
 from concordat_trust.vocabulary import Level
@@ -75,13 +75,13 @@ def _comparable(response: WireResponse) -> JsonObject:
     body = parse_object(response.body, bytes_max=4_000_000)
     data = body.get("data")
     if not isinstance(data, dict):
-        return {"status": response.status, "headers": dict(response.headers), "body": body}
+        return {"status": response.status, "headers": dict[str, Json](response.headers), "body": body}
     (answer,) = data.values()
     assert isinstance(answer, dict)
     results = answer["results"]
     assert isinstance(results, list)
     shown = comparable_answer(str(answer["attestation"]), [item for item in results if isinstance(item, dict)])
-    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    headers = dict[str, Json]({name: value for name, value in response.headers.items() if name != "content-length"})
     return {"status": response.status, "headers": headers, "answer": shown.decode()}
 
 

@@ -31,19 +31,20 @@ from tests.factories.node import (
 
 DAY_S = 86_400
 WORDS = ("clinical", "trial", "sepsis", "imaging", "tumour", "response", "kidney", "ward")
+Classes = tuple[dict[str, object], ...]
 OTHERS = OrgId.parse("vitalis")
 
-FULL_CLASSES = (
+FULL_CLASSES: Classes = (
     {"sensitivity": 0},
     {"sensitivity": 1, "relay_may_read": False},
     {"sensitivity": 2, "agreements": ("dua-held",), "relay_may_read": False},
     {"sensitivity": 0, "agreements": ("dua-held", "dua-others")},
 )
-SUMMARY_CLASSES = (
+SUMMARY_CLASSES: Classes = (
     {"sensitivity": 1, "agreements": ("dua-others",), "discoverable": "summary"},
     {"sensitivity": 2, "agreements": ("dua-others",), "discoverable": "summary", "summary_metrics": True},
 )
-HIDDEN_CLASSES = (
+HIDDEN_CLASSES: Classes = (
     {"sensitivity": 3},
     {"sensitivity": 2, "agreements": ("dua-others",)},
     {"sensitivity": 0, "status": "draft"},
@@ -114,30 +115,25 @@ def _evaluations(random: Random, datasets: Sequence[AssetId]) -> tuple[Evaluatio
     )
 
 
-def _asset(
-    random: Random, name: str, attributes: PolicyAttributes, datasets: Sequence[AssetId], **changes: object
-) -> ImportedAsset:
+def _asset(random: Random, name: str, attributes: PolicyAttributes, datasets: Sequence[AssetId]) -> ImportedAsset:
     is_model = attributes.kind == "model"
     return make_asset(
         name,
         attributes,
         kind=attributes.kind,
-        **{
-            "title": _text(random),
-            "summary": _text(random, 0),
-            "description": _text(random, 0),
-            "keywords": tuple(sorted(set(random.choices(WORDS, k=2)))),
-            "task": random.choice(("classification", "regression", "")),
-            "created": f"2026-0{random.randint(1, 9)}-01",
-            "cohort_size": random.choice([None, random.randint(1, 900)]),
-            "evaluations": _evaluations(random, datasets) if is_model else (),
-            "trained_on": tuple(random.sample(list(datasets), k=min(len(datasets), 2))) if is_model else (),
-            **changes,
-        },
+        title=_text(random),
+        summary=_text(random, 0),
+        description=_text(random, 0),
+        keywords=tuple(sorted(set(random.choices(WORDS, k=2)))),
+        task=random.choice(("classification", "regression", "")),
+        created=f"2026-0{random.randint(1, 9)}-01",
+        cohort_size=random.choice([None, random.randint(1, 900)]),
+        evaluations=_evaluations(random, datasets) if is_model else (),
+        trained_on=tuple(random.sample(list(datasets), k=min(len(datasets), 2))) if is_model else (),
     )
 
 
-def _class(random: Random, pool: Sequence[dict[str, object]], kind: str) -> PolicyAttributes:
+def _class(random: Random, pool: Classes, kind: str) -> PolicyAttributes:
     chosen = random.choice(pool)
     return attributes_of("model" if kind == "model" else "dataset", **chosen)
 

@@ -16,7 +16,6 @@ from concordat_node.registry.rules import Imported
 from concordat_trust.ids import AssetId, tie_key
 from concordat_trust.question import Purpose, Question
 from concordat_trust.vocabulary import Clearance
-
 from tests.factories.network import NOW, make_network
 from tests.factories.node import (
     HOME,

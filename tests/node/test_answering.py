@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
 from concordat_node.ledger.entry import LogEntry
 from concordat_node.ledger.ledger import Ledger, LogUnavailable
 from concordat_node.policy.engine import DecisionRequest, NodePolicy, PolicyUnavailable, Scope
@@ -21,7 +22,6 @@ from concordat_trust.encoding import sha256_b64u, unb64u
 from concordat_trust.ids import tie_key
 from concordat_trust.question import Part, Purpose, Question
 from concordat_trust.wire.transport import WireResponse
-
 from tests.factories.network import NOW, make_network
 from tests.factories.node import (
     ANALYST,

@@ -7,7 +7,6 @@ from dataclasses import replace
 from concordat_node.access.decisions import ClassDecisions
 from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import Clearance
-
 from tests.factories.network import NOW
 from tests.factories.node import (
     TableEngine,

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from graphql import GraphQLObjectType, build_schema, lexicographic_sort_schema, parse, print_schema
+
 from concordat_node.api.http import node_app
 from concordat_node.api.wire_schema import SCHEMA, DoorContext, answer_data, check_documents
 from concordat_node.policy.engine import DecisionRequest, Scope
@@ -17,8 +19,6 @@ from concordat_trust.records import ASSET_FIELDS, CARD_FIELDS
 from concordat_trust.wire import documents
 from concordat_trust.wire.documents import ASSETS, DOCUMENT_IDS, DOCUMENTS, SEARCH, document_id
 from concordat_trust.wire.transport import WireRequest
-from graphql import GraphQLObjectType, build_schema, lexicographic_sort_schema, parse, print_schema
-
 from tests.factories.network import make_network
 from tests.factories.node import (
     Asking,

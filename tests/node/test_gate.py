@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from concordat_node.access.decisions import Registry
 from concordat_node.access.gate import DisclosedRecord, Released
 from concordat_node.access.view import narrows, visible_view
@@ -27,7 +28,6 @@ from concordat_trust.attestation import record_commitment
 from concordat_trust.ids import AssetId
 from concordat_trust.sealing import SealContext, open_record
 from concordat_trust.vocabulary import Clearance, Level
-
 from tests.factories.network import NOW
 from tests.factories.node import (
     HOME,

@@ -9,7 +9,6 @@ from concordat_node.policy.engine import (
 )
 from concordat_node.registry.records import EvaluationRecord, PolicyAttributes
 from concordat_node.registry.rules import Imported
-
 from tests.factories.network import NOW
 from tests.factories.node import (
     TableEngine,

@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+
 from concordat_node.home.http_status import status_of
 from concordat_node.home.requests import BODY_BYTES_MAX
 from concordat_trust.answer import verify_saved_answer
 from concordat_trust.errors import all_error_classes
-
 from tests.factories.answers import NORTH, VITALIS, asset_id, demo_network, make_asset
 from tests.factories.home import HOME, TestHome, make_home
 from tests.factories.network import NOW

@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from concordat_node.home.pending import CODE_S, PENDING_MAX, PENDING_S
 from concordat_trust.encoding import sha256_b64u
 from concordat_trust.wire.transport import PeerUnreachable, WireRequest, WireResponse
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from tests.factories.home import (
     CLI_REDIRECT,
     CLI_STATE,

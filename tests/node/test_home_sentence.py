@@ -6,6 +6,9 @@ import re
 from collections import Counter
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from concordat_node.home.filter_language import FilterFieldUnknown, FilterMalformed, FilterValueInvalid
 from concordat_node.home.sentence import SENTENCE_MAX, SentenceTooLong, understand
 from concordat_node.home.sentence_tokens import tokens_of
@@ -22,8 +25,6 @@ from concordat_trust.filters import (
     Or,
     TrainedOn,
 )
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 MODEL, DATASET = Equals("kind", "model"), Equals("kind", "dataset")
 ACCURATE = MetricIs("accuracy", "gt", "0.9")

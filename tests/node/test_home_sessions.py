@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
+
 from concordat_node.home.claims import ClaimRules, ClaimsMapping, PersonClaims, Rule, map_claims, within_caps
 from concordat_node.home.database import LAYOUT, open_home_database
 from concordat_node.home.errors import (
@@ -23,8 +25,6 @@ from concordat_node.home.sessions import SESSIONS_PER_SUBJECT_MAX, Person, Sessi
 from concordat_node.home.settings import is_trustworthy_url, parse_home_settings
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.question import Purpose
-from sqlalchemy import Engine
-
 from tests.factories.home import Entropy, home_settings_json
 
 NOW = 1_800_000_000

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from concordat_node.ledger.entry import LogEntry, ReleasedItem, leaf_hash
 from concordat_node.ledger.ledger import Ledger, LogTooNew, LogUnavailable, TokenReplayed
 from concordat_node.registry.engine import open_ledger_database
 from concordat_trust.encoding import b64u
-
 from tests.factories.network import NOW
 
 SALT = bytes(range(16))

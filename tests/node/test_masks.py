@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from concordat_node.access.masks import Surroundings, disclosed_fields, masked_record
 from concordat_node.policy.engine import Decision, Mask, Missing, Obligation, Reason
 from concordat_node.registry.records import Agreement, EvaluationRecord, Modifier
@@ -15,7 +16,6 @@ from concordat_trust.question import Projection
 from concordat_trust.records import ASSET_FIELDS, CARD_FIELDS, validate_record
 from concordat_trust.text import text_level, text_level_of_card
 from concordat_trust.vocabulary import MASKABLE_FIELDS, TEXT_FIELDS
-
 from tests.factories.network import NOW
 from tests.factories.node import NORTH, asset_id, attributes_of, make_asset, permit, review
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from concordat_node.cli import register
 from concordat_trust.bundle.repository import MemberKeys
 from concordat_trust.bundle.store import publish
 from concordat_trust.ids import OrgId
 from concordat_trust.keys import load_private_key, save_private_key
-
 from tests.factories.network import TestNetwork, make_network
 
 NORTH = OrgId.parse("north-hospital")

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, create_mock_engine, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.schema import CreateTable
+
 from concordat_node.registry.engine import BUSY_TIMEOUT_MS, Database, open_database, open_ledger_database
 from concordat_node.registry.errors import SchemaNewer, StorageBusy, StorageFailed
 from concordat_node.registry.migrate import upgrade
 from concordat_node.registry.tables import METADATA
 from concordat_node.search import tables as search_tables
-from sqlalchemy import create_engine, create_mock_engine, text
-from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.schema import CreateTable
 
 SCHEMA = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+
 from concordat_node.registry import ndjson_import
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import ImportUnreadable, StorageFull
@@ -19,8 +21,6 @@ from concordat_node.search.index import ClassView, IndexQuery, IndexResult
 from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_trust.ranking import query_terms
 from concordat_trust.vocabulary import Level
-from sqlalchemy import text
-
 from tests.factories.registry import (
     NOW,
     OWNER,

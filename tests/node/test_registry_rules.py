@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from concordat_node.registry.records import Agreement, Approval, Modifier
 from concordat_node.registry.rules import (
     COHORT_MAX,
@@ -22,7 +23,6 @@ from concordat_node.registry.rules import (
 )
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import AssetId, OrgId
-
 from tests.factories.registry import (
     NOW,
     OWNER,

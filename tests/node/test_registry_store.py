@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Executable, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
 from concordat_node.registry.engine import Database
 from concordat_node.registry.records import Agreement, Approval, EvaluationRecord, Modifier
 from concordat_node.registry.rules import Imported
@@ -22,9 +25,6 @@ from concordat_node.registry.tables import (
 from concordat_node.registry.writing import delete_assets, write_batch
 from concordat_node.search.index_writer import PostingWriter
 from concordat_trust.ids import OrgId
-from sqlalchemy import Executable, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
-
 from tests.factories.registry import (
     NOW,
     STATISTICS,

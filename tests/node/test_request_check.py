@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from concordat_node.access.refusals import HTTP_STATUS, refusal, wire_code
 from concordat_node.access.request_check import VARIABLE_CHARS_MAX, Admitted, check_request, sensitivity_max
 from concordat_trust import jose
@@ -21,7 +22,6 @@ from concordat_trust.refusals import NODE_REFUSALS
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import WireRequest
-
 from tests.factories.network import NOW, make_key, make_network
 from tests.factories.node import ANALYST, HOME, NORTH, RELAY, Asking, asking, make_question, refused_code
 

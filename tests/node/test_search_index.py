@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import IndexStale
 from concordat_node.registry.records import EvaluationRecord, PolicyAttributes
@@ -19,7 +20,6 @@ from concordat_trust.ids import AssetId
 from concordat_trust.question import Sort
 from concordat_trust.ranking import query_terms
 from concordat_trust.vocabulary import Level
-
 from tests.factories.registry import (
     NOW,
     STATISTICS,

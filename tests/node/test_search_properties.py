@@ -7,6 +7,9 @@ from itertools import groupby
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from concordat_node.registry.engine import Database
 from concordat_node.registry.rules import ImportedAsset
 from concordat_node.registry.writing import delete_assets, write_batch
@@ -16,9 +19,6 @@ from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_trust.filters import And, MetricIs, TrainedOn
 from concordat_trust.ranking import query_terms
 from concordat_trust.vocabulary import FACET_FIELDS, Level
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from tests.factories.registry import NOW, STATISTICS, Databases, asset_id, make_asset, make_policy
 from tests.factories.search_worlds import (
     KINDS,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from concordat_node.settings import (
     PREFIX,
     SettingInvalid,

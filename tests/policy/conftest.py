@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from concordat_node.policy.opa_binary import ensure_opa
 from concordat_node.policy.opa_engine import OpaPolicyEngine
-
 from tests.factories.opa import running_opa
 
 

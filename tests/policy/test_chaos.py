@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from concordat_node.policy.engine import PolicyUnavailable
 from concordat_node.policy.opa_client import ANSWER_BYTES_MAX, OpaClient, PolicyUndefined
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_trust.canonical import JsonObject
-
 from tests.factories.policy import decision_table
 
 TABLE = decision_table()

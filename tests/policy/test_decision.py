@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from concordat_node.policy.decision import (
     CANARY_ID,
     INVALID_DECISION,

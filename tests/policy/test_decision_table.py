@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from concordat_node.policy.engine import Decision, NodePolicy, Notice, PolicyEngine, Scope
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_trust.vocabulary import Level
-
 from tests.factories.policy import Row, TableEngine, decision_table
 
 TABLE = decision_table()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from concordat_node.policy.capabilities import FORBIDDEN, capabilities_text
 from concordat_node.policy.gates import run_rego_gates
 from concordat_node.policy.rego_files import policies_dir

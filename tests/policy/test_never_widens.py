@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from concordat_node.policy.engine import Decision, DecisionRequest
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.records import Agreement, Approval, Modifier, PolicyAttributes
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, PURPOSES, Clearance, Level
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from tests.factories.policy import decision_table
 
 TABLE = decision_table()

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from concordat_node.policy import opa_binary
 from concordat_node.policy.opa_binary import OpaBinary, OpaExplicitUnusable, OpaMissing, ensure_opa, main
 

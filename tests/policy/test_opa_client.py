@@ -7,8 +7,9 @@ import inspect
 from pathlib import Path
 
 import pytest
-from concordat_node.policy.opa_client import OpaClient
 from opa_client.opa_async import AsyncOpaClient
+
+from concordat_node.policy.opa_client import OpaClient
 
 ROOT = Path(__file__).parents[2]
 USED = {"check_health", "close_connection"}

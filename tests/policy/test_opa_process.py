@@ -16,11 +16,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
 from concordat_node.policy.engine import PolicyUnavailable
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.policy.opa_process import OpaProcess, OpaStartFailed
 from concordat_node.policy.rego_files import policies_dir, policy_files, policy_revision
-
 from tests.factories.opa import GENEROUS_TIMEOUT_S
 from tests.factories.policy import decision_table
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from concordat_node.policy.rego_files import policies_dir, policy_files, policy_revision, tools_dir
 
 FILES = {"a.rego": b"package a\n", "b/c.rego": b"package c\n"}

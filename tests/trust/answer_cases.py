@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from concordat_trust.answer import (
     NodeAnswer,
     OpenResult,
@@ -19,7 +20,6 @@ from concordat_trust.attestation import (
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import tie_key
-
 from tests.factories.answers import (
     NORTH,
     demo_network,

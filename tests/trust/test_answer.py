@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.answer import (
     OpenResult,
     SealedResult,
@@ -23,9 +26,6 @@ from concordat_trust.jose import LEEWAY_S
 from concordat_trust.node_answer import COUNT_MAX
 from concordat_trust.question import Part
 from concordat_trust.records import RecordMalformed
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.answers import (
     HOME,
     NORTH,

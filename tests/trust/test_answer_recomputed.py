@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from concordat_trust.answer import (
     NodeAnswer,
     OpenResult,
@@ -29,7 +30,6 @@ from concordat_trust.filters import (
 )
 from concordat_trust.question import Question, Sort
 from concordat_trust.result_checks import check_order
-
 from tests.factories.answers import (
     NORTH,
     in_order,

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.answer import (
     OpenResult,
     Result,
@@ -23,9 +26,6 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import tie_key
 from concordat_trust.question import Part
 from concordat_trust.sealing import SealContext, SealingKey, seal_record
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.answers import (
     NORTH,
     SEALING_KEY,

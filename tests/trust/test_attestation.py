@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust import jose
 from concordat_trust.attestation import (
     AGE_MAX_S,
@@ -32,9 +35,6 @@ from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.jwk import SigningKey
 from concordat_trust.question import CANDIDATES_MIN, PAGE_SIZE_MAX
 from concordat_trust.vocabulary import FACET_FIELDS, PROVED
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.tokens import (
     HOME,
     NORTH,

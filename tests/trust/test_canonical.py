@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.canonical import (
     INTEGER_MAX,
     Json,
@@ -16,8 +19,6 @@ from concordat_trust.canonical import (
     parse_object,
 )
 from concordat_trust.errors import ConcordatError
-from hypothesis import given
-from hypothesis import strategies as st
 
 SIZE = 10_000
 scalars = st.none() | st.booleans() | st.integers(-INTEGER_MAX, INTEGER_MAX) | st.text(max_size=20)

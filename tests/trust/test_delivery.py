@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.delivery import (
     AGE_MAX_S,
@@ -24,9 +27,6 @@ from concordat_trust.jose import LEEWAY_S
 from concordat_trust.jwk import SigningKey
 from concordat_trust.query_token import ORGANIZATIONS_MAX
 from concordat_trust.vocabulary import PROVED, REPORTED
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.tokens import (
     HOME,
     NORTH,

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.filters import (
     And,
     Compare,
@@ -19,8 +22,6 @@ from concordat_trust.filters import (
     to_json,
 )
 from concordat_trust.vocabulary import EXACT_FIELDS
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @dataclass

@@ -4,11 +4,12 @@ import hashlib
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.encoding import EncodingInvalid, b64u, sha256_b64u, unb64u
 from concordat_trust.errors import RefusedDocument, all_error_classes
 from concordat_trust.ids import AssetId, AssetIdInvalid, OrganizationIdInvalid, OrgId, tie_key
-from hypothesis import given
-from hypothesis import strategies as st
 
 GOOD = "urn:concordat:north-hospital:model:" + "a" * 26
 

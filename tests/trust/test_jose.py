@@ -11,6 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust import jose
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.directory import KeyUnknown, MemberUnknown, keys_for
@@ -18,11 +23,6 @@ from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.jwk import SigningKey, public_key_from_jwk
 from concordat_trust.token_errors import TokenClaimInvalid, TokenClaimMissing, TokenMalformed, TokenRefused, translated
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.tokens import (
     HOME,
     NORTH,

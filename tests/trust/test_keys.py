@@ -7,11 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-from concordat_trust import keys
-from concordat_trust.canonical import Json
-from concordat_trust.encoding import b64u, unb64u
-from concordat_trust.errors import ConcordatError
-from concordat_trust.jwk import SigningKey, public_jwk, public_key_from_jwk, thumbprint
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -24,6 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from concordat_trust import keys
+from concordat_trust.canonical import Json
+from concordat_trust.encoding import b64u, unb64u
+from concordat_trust.errors import ConcordatError
+from concordat_trust.jwk import SigningKey, public_jwk, public_key_from_jwk, thumbprint
 from tests.factories.tokens import PROPERTY
 
 # RFC 8037 appendix A.1 to A.3: the key, its public part and its thumbprint.

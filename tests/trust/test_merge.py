@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.answer import VerifiedAnswer, VerifiedRecord
 from concordat_trust.answer_errors import (
     AnswerDuplicate,
@@ -33,9 +36,6 @@ from concordat_trust.merge import (
 )
 from concordat_trust.question import Part, Question, Sort
 from concordat_trust.vocabulary import PROVED
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.answers import (
     HOME,
     NORTH,

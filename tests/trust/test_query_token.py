@@ -5,6 +5,9 @@ from __future__ import annotations
 import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
@@ -23,9 +26,6 @@ from concordat_trust.query_token import (
 )
 from concordat_trust.token_errors import TokenRefused
 from concordat_trust.vocabulary import Clearance
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.tokens import (
     HOME,
     NORTH,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.errors import ConcordatError
 from concordat_trust.filters import And, Equals, FieldUnsupported, FilterTooLarge, MetricIs, TrainedOn

@@ -9,6 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.canonical import INTEGER_MAX, JsonObject
 from concordat_trust.ids import tie_key
 from concordat_trust.public_statistics import public_statistics_file
@@ -32,9 +35,6 @@ from concordat_trust.text import (
     text_level,
 )
 from concordat_trust.vocabulary import TEXT_FIELDS
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.answers import make_card, make_evaluation, make_question
 from tests.factories.tokens import PROPERTY
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import AssetIdInvalid

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+
 from concordat_trust import attestation, delivery, keys, query_token, refusals, request_signature, sealing, token_errors
 from concordat_trust.directory import MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, all_error_classes

@@ -6,6 +6,9 @@ import base64
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.directory import request_keys
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import RefusedDocument
@@ -22,9 +25,6 @@ from concordat_trust.request_signature import (
     signature_base,
     verify_request,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.tokens import (
     NORTH,
     NOW,

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.answer import SavedAnswer, VerifiedSavedAnswer, verify_saved_answer
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import canonical_bytes, parse_json
@@ -15,9 +18,6 @@ from concordat_trust.ids import OrgId
 from concordat_trust.merge import Reported, merge
 from concordat_trust.question import Part
 from concordat_trust.saved_answer import SAVED_BYTES_MAX
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.answers import (
     HOME,
     NORTH,

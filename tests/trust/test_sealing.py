@@ -6,6 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import ConcordatError
@@ -23,9 +26,6 @@ from concordat_trust.sealing import (
     parse_sealing_key,
     seal_record,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.tokens import NORTH, PROPERTY, RECORD, SALT, SEALING_KEY, VITALIS, digest_of, flipped, fresh_id
 
 CONTEXT = SealContext(NORTH, fresh_id("token"), "q" * 43, 0)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concordat_trust.canonical import Json, canonical_bytes, parse_object
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.errors import ConcordatError
@@ -34,9 +37,6 @@ from concordat_trust.text import (
     words,
 )
 from concordat_trust.vocabulary import TEXT_FIELDS
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.factories.answers import make_card
 from tests.factories.tokens import PROPERTY
 

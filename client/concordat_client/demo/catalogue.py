@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from concordat_client.demo.training import ARM_PARTICIPANTS, Algorithm, Trained, train
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.encoding import sha256_hex
-
-from concordat_client.demo.training import ARM_PARTICIPANTS, Algorithm, Trained, train
 
 GRU, HMB = "DUO:0000042", "DUO:0000006"
 IRB, NPU, NCU = "DUO:0000021", "DUO:0000045", "DUO:0000046"

@@ -26,9 +26,6 @@ from types import FrameType
 from typing import ClassVar
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
-from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import OperatorError
-
 from concordat_client.demo.provider_state import (
     LOOPBACK,
     OAuthRefused,
@@ -38,6 +35,8 @@ from concordat_client.demo.provider_state import (
     ProviderState,
     parse_config,
 )
+from concordat_trust.canonical import JsonObject
+from concordat_trust.errors import OperatorError
 
 BODY_BYTES_MAX = 16_384
 FIELDS_MAX = 30

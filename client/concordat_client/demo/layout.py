@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from concordat_client.ceremony import Ceremony, hold_ceremony
+from concordat_client.demo.processes import free_port
 from concordat_node.home.home_key import save_home_key
 from concordat_node.home.pseudonym import pseudonym
 from concordat_node.setup import ID_SECRET, PSEUDONYM_KEY, SECRET_BYTES
 from concordat_trust.canonical import Json, JsonObject, parse_object
-
-from concordat_client.ceremony import Ceremony, hold_ceremony
-from concordat_client.demo.processes import free_port
 
 TOPOLOGY_BYTES_MAX = 100_000
 CLIENT_ID = "concordat-demo"

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from concordat_node.settings import read_settings
-from concordat_node.setup import import_file
-from concordat_trust.errors import OperatorError
-
 from concordat_client.demo.catalogue import catalogue_of, ndjson_lines
 from concordat_client.demo.layout import Layout
 from concordat_client.demo.processes import Children, start, wait_ready
+from concordat_node.settings import read_settings
+from concordat_node.setup import import_file
+from concordat_trust.errors import OperatorError
 
 Say = Callable[[str], None]
 

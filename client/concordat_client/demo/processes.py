@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+
 from concordat_trust.errors import OperatorError
 
 READY_SECONDS_MAX = 60.0

@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.errors import OperatorError, RefusedDocument
 from concordat_trust.shape import Shape
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 CONFIG_BYTES_MAX = 1_000_000
 PERSONS_MAX = 1_000

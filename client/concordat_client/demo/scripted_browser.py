@@ -10,9 +10,9 @@ import re
 from urllib.parse import urlsplit
 
 import httpx
-from concordat_trust.errors import PeerFailure
 
 from concordat_client.demo.provider_state import LOOPBACK
+from concordat_trust.errors import PeerFailure
 
 REDIRECTS_MAX = 10
 TIMEOUT_S = 10.0

@@ -15,9 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from concordat_trust.bundle.store import archive_bytes, read_repository
-from concordat_trust.canonical import Json, JsonObject
-
 from concordat_client.config import SavedSession, store_session
 from concordat_client.demo.layout import Layout, Person
 from concordat_client.demo.network import Network, program
@@ -25,6 +22,8 @@ from concordat_client.demo.scripted_browser import sign_in as browse
 from concordat_client.home_client import HomeClient
 from concordat_client.login import sign_in
 from concordat_client.render import completeness_lines, hit_lines, obj, objects, understood_lines
+from concordat_trust.bundle.store import archive_bytes, read_repository
+from concordat_trust.canonical import Json, JsonObject
 
 LOGIN_SECONDS_MAX = 30
 VERIFY_SECONDS_MAX = 60
@@ -71,7 +70,8 @@ class Story:
     offline_verify: JsonObject = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
-    def to_json(self) -> JsonObject:
+    def to_json(self) -> dict[str, object]:
+        """Return the report. Its one fraction keeps it from being a document of the network."""
         topology = self.layout.topology
         return {
             "total_first_answer_s": self.total_first_answer_s,

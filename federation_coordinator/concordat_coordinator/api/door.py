@@ -13,12 +13,6 @@ import json
 import logging
 from collections.abc import Mapping
 
-from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import ConcordatError, RefusedDocument, RequesterError
-from concordat_trust.request_signature import ContentDigestMismatch, PresenterUnknown, RequestSignatureInvalid
-from concordat_trust.token_errors import TokenRefused
-from concordat_trust.wire.transport import WireRequest, WireResponse
-
 from concordat_coordinator.admission import PATH
 from concordat_coordinator.api.schema import check_documents
 from concordat_coordinator.errors import (
@@ -29,6 +23,11 @@ from concordat_coordinator.errors import (
     RelayFailed,
 )
 from concordat_coordinator.relay import RelayService
+from concordat_trust.canonical import JsonObject
+from concordat_trust.errors import ConcordatError, RefusedDocument, RequesterError
+from concordat_trust.request_signature import ContentDigestMismatch, PresenterUnknown, RequestSignatureInvalid
+from concordat_trust.token_errors import TokenRefused
+from concordat_trust.wire.transport import WireRequest, WireResponse
 
 ANSWER_TYPE = "application/graphql-response+json"
 RETRY_AFTER_S = "1"

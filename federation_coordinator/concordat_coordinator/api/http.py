@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from concordat_trust.errors import ConcordatError
-from concordat_trust.wire.transport import WireRequest, WireResponse
 from fastapi import FastAPI, Request, Response
 
 from concordat_coordinator.admission import PATH
 from concordat_coordinator.api.door import RelayDoor, refused
 from concordat_coordinator.errors import AskTooLarge, RelayHeaderRepeated
+from concordat_trust.errors import ConcordatError
+from concordat_trust.wire.transport import WireRequest, WireResponse
 
 HEADERS_BYTES_MAX = 131_072
 SINGLE_HEADERS = ("authorization", "content-type", "content-digest", "signature", "signature-input", "host")

@@ -17,13 +17,13 @@ from functools import cache
 from typing import Annotated, Any, Protocol, cast
 
 import strawberry
-from concordat_trust.canonical import JsonObject
-from concordat_trust.wire.documents import COORDINATOR_DOCUMENTS
 from graphql import parse, validate
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
 
 from concordat_coordinator.api.wire_types import SCALARS, Result
+from concordat_trust.canonical import JsonObject
+from concordat_trust.wire.documents import COORDINATOR_DOCUMENTS
 
 
 class Asked(Protocol):

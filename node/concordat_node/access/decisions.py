@@ -15,11 +15,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from concordat_trust.ids import AssetId
-
 from concordat_node.access.view import earliest
 from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, Scope
 from concordat_node.registry.records import Agreement, Approval, AssetRecord, PolicyAttributes
+from concordat_trust.ids import AssetId
 
 REMEMBERED_MAX = 256
 DAY_S = 86_400

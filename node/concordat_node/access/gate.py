@@ -19,6 +19,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, final
 
+from concordat_node.access.decisions import ClassDecisions, Decided, Registry, RunBlocking
+from concordat_node.access.masks import Surroundings, masked_record
+from concordat_node.access.view import earliest, is_visible, narrows, visible_view
+from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, PolicyUnavailable
+from concordat_node.registry.records import AssetRecord, PolicyAttributes
+from concordat_node.search.index import ClassView, IndexQuery, SearchIndex
 from concordat_trust.attestation import SALT_BYTES, record_commitment
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.encoding import b64u
@@ -27,13 +33,6 @@ from concordat_trust.question import Question, candidate_count
 from concordat_trust.sealing import SealContext, seal_record
 from concordat_trust.text import TermStatistics, query_terms
 from concordat_trust.vocabulary import Clearance
-
-from concordat_node.access.decisions import ClassDecisions, Decided, Registry, RunBlocking
-from concordat_node.access.masks import Surroundings, masked_record
-from concordat_node.access.view import earliest, is_visible, narrows, visible_view
-from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, PolicyUnavailable
-from concordat_node.registry.records import AssetRecord, PolicyAttributes
-from concordat_node.search.index import ClassView, IndexQuery, SearchIndex
 
 ATTEMPTS = 3
 

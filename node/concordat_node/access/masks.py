@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from concordat_node.policy.engine import Decision
+from concordat_node.registry.records import Agreement, AssetRecord, EvaluationRecord, PolicyAttributes
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.ids import AssetId
 from concordat_trust.question import Projection
 from concordat_trust.records import CARD_FIELDS, fields_of
-
-from concordat_node.policy.engine import Decision
-from concordat_node.registry.records import Agreement, AssetRecord, EvaluationRecord, PolicyAttributes
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ Rules of this file:
 
 from __future__ import annotations
 
+from concordat_node.policy.engine import Requester
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.query_token import VerifiedToken
 from concordat_trust.vocabulary import OrganizationType
-
-from concordat_node.policy.engine import Requester
 
 
 def requester_of(token: VerifiedToken, bundle: TrustedBundle) -> Requester:

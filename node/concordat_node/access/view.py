@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from concordat_trust.vocabulary import Level
-
 from concordat_node.policy.engine import Decision
 from concordat_node.search.index import ClassView
+from concordat_trust.vocabulary import Level
 
 
 def is_visible(decision: Decision) -> bool:

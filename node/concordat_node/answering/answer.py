@@ -19,6 +19,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from concordat_node.access.decisions import ClassDecisions, RunBlocking
+from concordat_node.access.gate import Asked, Gate, Release
+from concordat_node.access.masks import disclosed_fields
+from concordat_node.access.request_check import Admitted, sensitivity_max
+from concordat_node.access.subject import requester_of
+from concordat_node.answering.given import GivenAnswer
+from concordat_node.ledger.entry import SALT_BYTES, LogEntry, ReleasedItem
+from concordat_node.ledger.ledger import Ledger
+from concordat_node.policy.engine import DecisionRequest, NodePolicy, Notice, PolicyEngine
 from concordat_trust.attestation import (
     FACET_VALUES_MAX,
     Attestation,
@@ -35,16 +44,6 @@ from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.jose import Signer
 from concordat_trust.question import Part, Question, parse_part, parse_question
 from concordat_trust.vocabulary import ProvedStatus
-
-from concordat_node.access.decisions import ClassDecisions, RunBlocking
-from concordat_node.access.gate import Asked, Gate, Release
-from concordat_node.access.masks import disclosed_fields
-from concordat_node.access.request_check import Admitted, sensitivity_max
-from concordat_node.access.subject import requester_of
-from concordat_node.answering.given import GivenAnswer
-from concordat_node.ledger.entry import SALT_BYTES, LogEntry, ReleasedItem
-from concordat_node.ledger.ledger import Ledger
-from concordat_node.policy.engine import DecisionRequest, NodePolicy, Notice, PolicyEngine
 
 ID_BYTES = 16
 NO_NOTICE: Final = Notice()

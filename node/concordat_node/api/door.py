@@ -14,12 +14,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.canonical import canonical_bytes
-from concordat_trust.errors import ConcordatError
-from concordat_trust.ids import OrgId
-from concordat_trust.wire.transport import WireRequest, WireResponse
-
 from concordat_node.access.refusals import (
     FAILED,
     MEDIA_TYPE,
@@ -32,6 +26,11 @@ from concordat_node.access.refusals import (
 from concordat_node.access.request_check import check_request
 from concordat_node.answering.answer import Answering
 from concordat_node.api.wire_schema import answer_data, check_documents
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.canonical import canonical_bytes
+from concordat_trust.errors import ConcordatError
+from concordat_trust.ids import OrgId
+from concordat_trust.wire.transport import WireRequest, WireResponse
 
 _log = logging.getLogger("concordat.node.door")
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from concordat_trust.wire.transport import WireRequest, WireResponse
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concordat_node.access.refusals import refusal
 from concordat_node.api.door import NodeDoor
+from concordat_trust.wire.transport import WireRequest, WireResponse
 
 HEADER_BYTES_MAX = 131_072
 _SINGLE: Final = frozenset(

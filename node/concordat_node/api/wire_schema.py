@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import Any, NewType, cast
 
 import strawberry
-from concordat_trust.canonical import INTEGER_MAX, JsonObject
-from concordat_trust.wire.documents import NODE_DOCUMENTS
 from graphql import GraphQLError, GraphQLResolveInfo, parse, validate
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
 
 from concordat_node.access.gate import DisclosedRecord, Released
 from concordat_node.answering.given import GivenAnswer
+from concordat_trust.canonical import INTEGER_MAX, JsonObject
+from concordat_trust.wire.documents import NODE_DOCUMENTS
 
 INTEGER_DESCRIPTION = "An integer within ±(2^53-1). GraphQL's Int ends at 2^31-1, which a time reaches in 2038."
 

@@ -15,10 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import ParamSpec
 
-from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_bytes
-from concordat_trust.errors import ConcordatError
-from concordat_trust.ids import OrgId
-from concordat_trust.question import Question
 from fastapi import APIRouter, Request, Response
 
 from concordat_node.home.ask import Asked
@@ -35,6 +31,10 @@ from concordat_node.home.result import ShownJob, result_json
 from concordat_node.home.saving import saved_answer
 from concordat_node.home.sentence import Understood
 from concordat_node.home.sessions import Session
+from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_bytes
+from concordat_trust.errors import ConcordatError
+from concordat_trust.ids import OrgId
+from concordat_trust.question import Question
 
 COOKIE = "concordat_login"
 _HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}

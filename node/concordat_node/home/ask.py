@@ -15,6 +15,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from concordat_node.home.freshness import SeenSnapshots
+from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Judge, Judged
+from concordat_node.home.mint import HomeKeys, Round, mint_round
+from concordat_node.home.relay_client import Carrier, PeerRefused, RelayedAnswer
+from concordat_node.home.sessions import Session
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
@@ -22,12 +27,6 @@ from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.merge import Reported
 from concordat_trust.question import Part, Question
 from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, Transport
-
-from concordat_node.home.freshness import SeenSnapshots
-from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Judge, Judged
-from concordat_node.home.mint import HomeKeys, Round, mint_round
-from concordat_node.home.relay_client import Carrier, PeerRefused, RelayedAnswer
-from concordat_node.home.sessions import Session
 
 DIRECT_MS_MAX = 2_000
 """How much of the deadline is kept for asking the own node directly."""

@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from concordat_node.home.errors import ClaimNotAssertable, PersonNotMapped
 from concordat_trust.canonical import JsonObject
 from concordat_trust.directory import Caps
 from concordat_trust.shape import Shape
 from concordat_trust.vocabulary import Clearance
-
-from concordat_node.home.errors import ClaimNotAssertable, PersonNotMapped
 
 RULES_MAX = 100
 _VALUE_MAX = 200

@@ -10,14 +10,14 @@ import difflib
 import re
 from decimal import Decimal
 
-from concordat_trust.errors import RequesterError
-from concordat_trust.filters import And, Compare, Comparison, Equals, Filter, In, MetricIs, Not, Or, TrainedOn
-from concordat_trust.vocabulary import EXACT_FIELDS, ORDERED_FIELDS
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, VisitError
 
 from concordat_node.home.sentence_tokens import CONDITION
 from concordat_node.home.sentence_words import METRICS, RATIO_METRICS, SYMBOLS
+from concordat_trust.errors import RequesterError
+from concordat_trust.filters import And, Compare, Comparison, Equals, Filter, In, MetricIs, Not, Or, TrainedOn
+from concordat_trust.vocabulary import EXACT_FIELDS, ORDERED_FIELDS
 
 _KINDS = {"model": "model", "models": "model", "dataset": "dataset", "datasets": "dataset", "data-set": "dataset"}
 _ALIASES = {"licence": "license", "keywords": "keyword"}

@@ -9,9 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.ids import OrgId
-from concordat_trust.wire.transport import Transport
 from sqlalchemy import Engine
 
 from concordat_node.home.ask import Asker
@@ -24,6 +21,9 @@ from concordat_node.home.pending import PendingStore
 from concordat_node.home.provider import IdentityProvider
 from concordat_node.home.sessions import SessionStore
 from concordat_node.home.settings import HomeSettings
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.ids import OrgId
+from concordat_trust.wire.transport import Transport
 
 BundleGetter = Callable[[], TrustedBundle | None]
 

@@ -9,9 +9,8 @@ import os
 import stat
 from pathlib import Path
 
-from concordat_trust.errors import OperatorError
-
 from concordat_node.home.pseudonym import HOME_KEY_BYTES_MIN
+from concordat_trust.errors import OperatorError
 
 
 class HomeKeyUnusable(OperatorError):

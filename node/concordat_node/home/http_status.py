@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from concordat_trust.canonical import JsonTooLarge
-from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
-
 from concordat_node.home.errors import (
     ClaimNotAssertable,
     ContentTypeUnsupported,
@@ -19,6 +16,8 @@ from concordat_node.home.errors import (
     PersonNotMapped,
     PurposeNotInNetwork,
 )
+from concordat_trust.canonical import JsonTooLarge
+from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
 
 _STATUS: dict[type[ConcordatError], int] = {
     NotSignedIn: 401,

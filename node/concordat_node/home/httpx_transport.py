@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+
+from concordat_node.home.settings import is_trustworthy_url
 from concordat_trust.wire.transport import (
     PeerAnswerInvalid,
     PeerAnswerTooLarge,
@@ -26,8 +28,6 @@ from concordat_trust.wire.transport import (
     WireRequest,
     WireResponse,
 )
-
-from concordat_node.home.settings import is_trustworthy_url
 
 CONNECTIONS_MAX = 20
 _OVERLOADED = (429, 503)

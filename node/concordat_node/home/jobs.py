@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from concordat_trust.canonical import canonical_bytes
-from concordat_trust.encoding import b64u
-from concordat_trust.question import Purpose
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from concordat_node.home.database import jobs, sessions
 from concordat_node.home.errors import JobNotFound, NotSignedIn
 from concordat_node.home.sessions import Session
+from concordat_trust.canonical import canonical_bytes
+from concordat_trust.encoding import b64u
+from concordat_trust.question import Purpose
 
 JOBS_PER_SESSION_MAX = 50
 JOB_ID_LENGTH_MAX = 64

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from concordat_node.home.mint import Round
+from concordat_node.home.relay_client import MERGED_MAX, Relayed, RelayedAnswer
 from concordat_trust.answer import NodeAnswer, VerifiedAnswer, result_from_wire, verify_node_answer
 from concordat_trust.answer_errors import AnswerNotInRoster, DeliveryMismatch, MergeMismatch
 from concordat_trust.attestation import Attestation, AttestationIssuerUnknown, AttestationKeyUnknown
@@ -27,9 +29,6 @@ from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import MergedResult, Reported, merge, require_same_result
 from concordat_trust.vocabulary import PROVED, FoundStatus
-
-from concordat_node.home.mint import Round
-from concordat_node.home.relay_client import MERGED_MAX, Relayed, RelayedAnswer
 
 COORDINATOR_UNREACHABLE = "coordinator_unreachable"
 VIEW_TOO_OLD = "node_view_too_old"

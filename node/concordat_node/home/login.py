@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from concordat_trust.errors import ConcordatError
-
 from concordat_node.home.claims import ClaimsMapping, map_claims
 from concordat_node.home.errors import (
     IdTokenIssuer,
@@ -32,6 +30,7 @@ from concordat_node.home.errors import (
 from concordat_node.home.pending import ClientRequest, PendingLogin, PendingStore
 from concordat_node.home.provider import IdentityProvider
 from concordat_node.home.sessions import Person, Session, SessionStore
+from concordat_trust.errors import ConcordatError
 
 CODE_LENGTH_MAX = 2_048
 CALLBACK_PATH = "/callback"

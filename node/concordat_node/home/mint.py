@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from concordat_node.home.claims import within_caps
+from concordat_node.home.errors import PurposeNotInNetwork
+from concordat_node.home.pseudonym import pseudonym
+from concordat_node.home.sessions import Session
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.encoding import b64u
 from concordat_trust.ids import KeyId, OrgId
@@ -17,11 +21,6 @@ from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Question
 from concordat_trust.sealing import OpenedRecord, SealContext, SealingKey, open_record
 from concordat_trust.vocabulary import Clearance
-
-from concordat_node.home.claims import within_caps
-from concordat_node.home.errors import PurposeNotInNetwork
-from concordat_node.home.pseudonym import pseudonym
-from concordat_node.home.sessions import Session
 
 TOKEN_ID_BYTES = 16
 

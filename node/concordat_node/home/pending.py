@@ -10,13 +10,13 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from concordat_trust.encoding import b64u, sha256_b64u
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.database import hashed, login_codes, pending_logins
 from concordat_node.home.errors import LoginCodeInvalid, LoginStateInvalid, LoginsTooMany, LoginVerifierMismatch
 from concordat_node.home.sessions import Person
+from concordat_trust.encoding import b64u, sha256_b64u
 
 PENDING_MAX = 300
 PENDING_S = 600

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from authlib.oauth2.client import OAuth2Client
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
-from concordat_trust.errors import PeerFailure
-from concordat_trust.wire.transport import Transport, WireRequest
 
 from concordat_node.home.errors import IdTokenKeyUnknown, ProviderAnswerInvalid, ProviderUnreachable
 from concordat_node.home.id_token import Expected, Jwk, key_id_of, verify_id_token
 from concordat_node.home.settings import ProviderSettings, is_trustworthy_url
+from concordat_trust.errors import PeerFailure
+from concordat_trust.wire.transport import Transport, WireRequest
 
 DOCUMENT_BYTES_MAX = 262_144
 DEADLINE_S = 10.0

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from concordat_node.home.mint import Round
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.encoding import b64u
 from concordat_trust.errors import PeerFailure, RefusedDocument
@@ -22,8 +23,6 @@ from concordat_trust.request_signature import SignedMessage, authority_of, sign_
 from concordat_trust.shape import Shape
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import PeerAnswerInvalid, Transport, WireRequest, WireResponse
-
-from concordat_node.home.mint import Round
 
 PATH = "/graphql"
 CONTENT_TYPE = "application/json"

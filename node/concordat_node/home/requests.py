@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from concordat_node.home.errors import AssetForeign
+from concordat_node.home.sentence import SENTENCE_MAX, Understood, understand
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject, parse_object
 from concordat_trust.filters import Filter, parse_filter
@@ -12,9 +14,6 @@ from concordat_trust.filters import to_json as filter_to_json
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.question import IDS_MAX, TEXT_MAX, Purpose, Question, parse_purpose, question_from_json
 from concordat_trust.shape import Shape
-
-from concordat_node.home.errors import AssetForeign
-from concordat_node.home.sentence import SENTENCE_MAX, Understood, understand
 
 BODY_BYTES_MAX = 65_536
 PAGE_SIZE = 20

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concordat_node.home.ask import Asked
+from concordat_node.home.sentence import Understood
 from concordat_trust.answer_errors import MergeMismatch
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import Json, JsonObject
-
-from concordat_node.home.ask import Asked
-from concordat_node.home.sentence import Understood
 
 RESULT_VERSION = 1
 

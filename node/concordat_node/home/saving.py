@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concordat_trust.answer import OpenResult, SavedAnswer, SavedNodeAnswer, SealedResult, result_from_wire
-from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.sealing import SealContext
-
 from concordat_node.home.ask import Asked
 from concordat_node.home.mint import Round
 from concordat_node.home.relay_client import RelayedAnswer
+from concordat_trust.answer import OpenResult, SavedAnswer, SavedNodeAnswer, SealedResult, result_from_wire
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.sealing import SealContext
 
 
 def saved_answer(asked: Asked, bundle: TrustedBundle, *, now: int) -> bytes:

@@ -14,22 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import RequesterError
-from concordat_trust.filters import (
-    And,
-    Compare,
-    Equals,
-    Filter,
-    In,
-    MetricIs,
-    Not,
-    Or,
-    TrainedOn,
-    parse_filter,
-    to_json,
-)
-
 from concordat_node.home.sentence_parts import (
     Part,
     PartKind,
@@ -48,6 +32,21 @@ from concordat_node.home.sentence_words import (
     NEGATORS,
     OTHER_NEGATIONS,
     TOPIC,
+)
+from concordat_trust.canonical import JsonObject
+from concordat_trust.errors import RequesterError
+from concordat_trust.filters import (
+    And,
+    Compare,
+    Equals,
+    Filter,
+    In,
+    MetricIs,
+    Not,
+    Or,
+    TrainedOn,
+    parse_filter,
+    to_json,
 )
 
 SENTENCE_MAX = 500

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeVar
 
-from concordat_trust.filters import TEXT_MAX, Comparison, Equals, Filter, In, MetricIs, Not, Or, TrainedOn
-
 from concordat_node.home.filter_language import decimal_text, number_of, parse_conditions
 from concordat_node.home.sentence_tokens import Token
 from concordat_node.home.sentence_words import (
@@ -33,6 +31,7 @@ from concordat_node.home.sentence_words import (
     RATIO_METRICS,
     TRAINED_ON,
 )
+from concordat_trust.filters import TEXT_MAX, Comparison, Equals, Filter, In, MetricIs, Not, Or, TrainedOn
 
 PartKind = Literal["kind", "trained_on", "metric", "condition"]
 Tokens = Sequence[Token]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from concordat_trust.encoding import b64u
 from sqlalchemy import Connection, Engine, Row, delete, insert, or_, select, update
 
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.database import hashed, sessions
 from concordat_node.home.errors import NotSignedIn
+from concordat_trust.encoding import b64u
 
 TOKEN_BYTES = 32
 TOKEN_LENGTH_MAX = 64

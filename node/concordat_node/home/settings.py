@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from concordat_trust.canonical import JsonObject
-from concordat_trust.shape import DocumentMalformed, Shape
-
 from concordat_node.home.claims import ClaimsMapping, parse_claims_mapping
 from concordat_node.home.errors import HomeSettingsInvalid
+from concordat_trust.canonical import JsonObject
+from concordat_trust.shape import DocumentMalformed, Shape
 
 SESSION_IDLE_S = 3_600
 SESSION_ABSOLUTE_S = 12 * 3_600

@@ -15,9 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from concordat_trust.canonical import JsonObject, parse_object
-from concordat_trust.encoding import b64u
-from concordat_trust.errors import OperatorError, RefusedDocument
 from sqlalchemy import (
     Column,
     Connection,
@@ -36,6 +33,9 @@ from sqlalchemy.exc import IntegrityError
 from concordat_node.ledger.entry import LogEntry, leaf_hash
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import StorageBusy, StorageFailed, StorageFull
+from concordat_trust.canonical import JsonObject, parse_object
+from concordat_trust.encoding import b64u
+from concordat_trust.errors import OperatorError, RefusedDocument
 
 SCHEMA_VERSION = 1
 ENTRY_BYTES_MAX = 1_000_000

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from concordat_node.policy.decision import CANARY, CANARY_ID, parse_decisions, parse_scope
+from concordat_node.policy.engine import DecisionRequest, NodePolicy, PolicyUnavailable, Requester
+from concordat_node.policy.opa_engine import CLASSES_RULE, SCOPE_RULE
 from concordat_trust.canonical import JsonObject
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import Clearance, Level
-
-from concordat_node.policy.decision import CANARY, CANARY_ID, parse_decisions, parse_scope
-from concordat_node.policy.engine import DecisionRequest, NodePolicy, PolicyUnavailable, Requester
-from concordat_node.policy.opa_engine import CLASSES_RULE, SCOPE_RULE
 
 _NOW = 1_800_000_000
 _PERMITTED_ID = "canary-permitted"

@@ -17,9 +17,6 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar, get_args
 
-from concordat_trust.canonical import INTEGER_MAX, Json
-from concordat_trust.vocabulary import MASKABLE_FIELDS, NOTICE_MODES, Level
-
 from concordat_node.policy.engine import (
     Decision,
     Grantor,
@@ -33,6 +30,8 @@ from concordat_node.policy.engine import (
     Verdict,
     denied,
 )
+from concordat_trust.canonical import INTEGER_MAX, Json
+from concordat_trust.vocabulary import MASKABLE_FIELDS, NOTICE_MODES, Level
 
 MISSING_DECISION = "decision_missing"
 INVALID_DECISION = "decision_invalid"

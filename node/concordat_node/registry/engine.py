@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from concordat_trust.errors import OperatorError
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from concordat_node.registry.errors import StorageBusy, StorageFailed, StorageFull
+from concordat_trust.errors import OperatorError
 
 Durability = Literal["NORMAL", "FULL"]
 BUSY_TIMEOUT_MS = 5_000

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 
+from concordat_node.registry.policy_rules import read_grant_id, read_text
+from concordat_node.registry.records import GRANT_STATUSES, Agreement, Approval, GrantStatus, Subject
 from concordat_trust.ids import OrganizationIdInvalid, OrgId
 from concordat_trust.shape import Shape
 from concordat_trust.vocabulary import PURPOSES
-
-from concordat_node.registry.policy_rules import read_grant_id, read_text
-from concordat_node.registry.records import GRANT_STATUSES, Agreement, Approval, GrantStatus, Subject
 
 PARTIES_MAX = 200
 SUBJECTS_MAX = 1_000

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import RefusedDocument
-from concordat_trust.text import TermStatistics
-
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import ImportLinesMax, ImportUnreadable
 from concordat_node.registry.records import Agreement, Approval
 from concordat_node.registry.rules import LINE_BYTES_MAX, Imported, ImportedAsset, Owner, read_line
 from concordat_node.registry.writing import IndexWriter, write_batch
 from concordat_node.search.index_writer import PostingWriter, ensure_index
+from concordat_trust.canonical import JsonObject
+from concordat_trust.errors import RefusedDocument
+from concordat_trust.text import TermStatistics
 
 BATCH_LINES = 500
 LINES_MAX = 2_000_000

@@ -14,10 +14,6 @@ from __future__ import annotations
 import datetime
 import re
 
-from concordat_trust.ids import AssetKind
-from concordat_trust.shape import Shape
-from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, Clearance
-
 from concordat_node.registry.errors import (
     DuoCodeUnknown,
     DuoDiseaseMismatch,
@@ -33,6 +29,9 @@ from concordat_node.registry.records import (
     Modifier,
     PolicyAttributes,
 )
+from concordat_trust.ids import AssetKind
+from concordat_trust.shape import Shape
+from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, Clearance
 
 MODIFIERS_MAX = 20
 PARAMETERS_MAX = 250

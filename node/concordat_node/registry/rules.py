@@ -16,15 +16,14 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from concordat_trust.canonical import parse_object
-from concordat_trust.ids import AssetId, AssetIdInvalid, AssetKind, OrgId
-from concordat_trust.shape import Shape
-from concordat_trust.vocabulary import SPLITS
-
 from concordat_node.registry.errors import AssetForeign
 from concordat_node.registry.grant_rules import read_agreement, read_approval
 from concordat_node.registry.policy_rules import read_day, read_policy, read_text
 from concordat_node.registry.records import Agreement, Approval, AssetRecord, EvaluationRecord, PolicyAttributes
+from concordat_trust.canonical import parse_object
+from concordat_trust.ids import AssetId, AssetIdInvalid, AssetKind, OrgId
+from concordat_trust.shape import Shape
+from concordat_trust.vocabulary import SPLITS
 
 LINE_BYTES_MAX = 262_144
 TITLE_LENGTH_MAX = 300

@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from concordat_trust.ids import AssetId, OrgId
 from sqlalchemy import Column, Connection, Row, Select, Table, select
 
 from concordat_node.registry.engine import Database
@@ -44,6 +43,7 @@ from concordat_node.registry.tables import (
     REGISTRY_STATE,
     TRAINED_ON,
 )
+from concordat_trust.ids import AssetId, OrgId
 
 CHUNK = 500
 """How many values one IN list carries: well under what any database allows."""

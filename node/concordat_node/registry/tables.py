@@ -10,8 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from concordat_trust.ids import ASSET_KINDS
-from concordat_trust.vocabulary import SPLITS, Clearance
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,6 +25,8 @@ from sqlalchemy import (
 )
 
 from concordat_node.registry.records import ASSET_STATUSES, DISCOVERABLE, GRANT_STATUSES
+from concordat_trust.ids import ASSET_KINDS
+from concordat_trust.vocabulary import SPLITS, Clearance
 
 METADATA = MetaData(
     naming_convention={

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from concordat_trust.ids import AssetId
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from concordat_node.registry.records import Agreement, Approval, AssetRecord, PolicyAttributes, Subject
@@ -36,6 +35,7 @@ from concordat_node.registry.tables import (
     REGISTRY_STATE,
     TRAINED_ON,
 )
+from concordat_trust.ids import AssetId
 
 Rows = list[dict[str, Any]]
 

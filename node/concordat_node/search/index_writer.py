@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from concordat_trust.ranking import impacts
-from concordat_trust.text import RecordTexts, TermStatistics
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from concordat_node.registry.engine import Database
@@ -30,6 +28,8 @@ from concordat_node.search.tables import (
     SEARCH_POSTING,
     SEARCH_ROW,
 )
+from concordat_trust.ranking import impacts
+from concordat_trust.text import RecordTexts, TermStatistics
 
 _PROJECTION = (SEARCH_ROW, SEARCH_ID, SEARCH_POSTING, SEARCH_KEYWORD, SEARCH_METRIC, SEARCH_EDGE)
 # What a list of the index is keyed by beside class and row, and the registry's table that has the same values.

@@ -16,10 +16,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from concordat_trust.filters import evaluate
-from concordat_trust.ids import AssetId
-from concordat_trust.ranking import evaluation_key, order_key
-from concordat_trust.text import TermStatistics
 from sqlalchemy import Connection, Select, Subquery, case, func, literal, select
 
 from concordat_node.registry.engine import Database
@@ -30,6 +26,10 @@ from concordat_node.search.index_writer import index_revision
 from concordat_node.search.reader import IndexedRecord, needs_of
 from concordat_node.search.tables import LEVELS, SEARCH_ID, SEARCH_POSTING, SEARCH_ROW
 from concordat_node.search.visible import Facts, VisibleClasses
+from concordat_trust.filters import evaluate
+from concordat_trust.ids import AssetId
+from concordat_trust.ranking import evaluation_key, order_key
+from concordat_trust.text import TermStatistics
 
 _ROW = SEARCH_ROW.c
 _POSTING = SEARCH_POSTING.c

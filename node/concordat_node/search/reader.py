@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from concordat_node.search.index import IndexQuery
 from concordat_trust.filters import And, Compare, Equals, Filter, In, MetricIs, Not, Or, TrainedOn
 from concordat_trust.vocabulary import FACET_FIELDS
-
-from concordat_node.search.index import IndexQuery
 
 StoredEvaluations = tuple[tuple[str, str, str], ...]
 """(metric, decimal string, split) in the order of the record."""

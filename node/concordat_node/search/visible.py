@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from concordat_trust.text import TermStatistics, text_level, trained_on_terms
 from sqlalchemy import Connection, Select, func, select
 
 from concordat_node.registry.store import in_chunks
@@ -20,6 +19,7 @@ from concordat_node.search.tables import (
     SEARCH_POSTING,
     SEARCH_ROW,
 )
+from concordat_trust.text import TermStatistics, text_level, trained_on_terms
 
 
 class VisibleClasses:

@@ -1,0 +1,180 @@
+"""Write the reference pages of `docs/reference` from the code itself; with --check, say what is out of date.
+
+Pages: errors.md (every error class), settings.md (every option of node and coordinator), commands.md (every command's
+help), reasons.md (every code that the policy can give). Exit codes: 0 done, 7 a page is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from concordat_trust.errors import (
+    ConcordatError,
+    OperatorError,
+    PeerFailure,
+    RefusedDocument,
+    RequesterError,
+    all_error_classes,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "reference"
+PACKAGES = ("concordat_trust", "concordat_node", "concordat_coordinator", "concordat_client")
+FAMILIES: tuple[tuple[type[ConcordatError], str], ...] = (
+    (RefusedDocument, "Somebody's document breaks a rule: its issuer must act"),
+    (PeerFailure, "Another party's server did not do its part: its operator must act"),
+    (OperatorError, "Our own configuration, disk or process: our operator must act"),
+    (RequesterError, "The question or the person's standing: the requester must act"),
+)
+_MADE = "<!-- Made by tools/build_reference.py from the code. Do not edit. -->\n\n"
+_REASON = re.compile(r'"([a-z]+(?:_[a-z]+)+)"')
+FINDING = 7
+
+
+def import_everything() -> None:
+    """Import every module of the packages, so that every error class is known."""
+    for name in PACKAGES:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if ".migrations" not in module.name:
+                importlib.import_module(module.name)
+
+
+def errors_page() -> str:
+    lines = ["# Errors\n", "Codes are stable; sentences are not. `?` stands for a field of the error.\n"]
+    ours = [leaf for leaf in all_error_classes() if leaf.__module__.split(".")[0] in PACKAGES]
+    for family, meaning in FAMILIES:
+        lines.append(f"## `{family.__name__}`\n\n{meaning}.\n\n| code | what happened | what to try |\n|---|---|---|")
+        lines += [_row(leaf) for leaf in ours if issubclass(leaf, family)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(leaf: type[ConcordatError]) -> str:
+    sentence = re.sub(r"\{[^{}]*\}", "…", leaf.sentence).replace("{{", "{").replace("}}", "}")
+    return f"| `{leaf.code}` | {sentence} | {leaf.hint} |".replace("\n", " ")
+
+
+def settings_page() -> str:
+    from concordat_coordinator import settings as coordinator  # noqa: PLC0415 - this page only
+    from concordat_node import settings as node  # noqa: PLC0415 - the same
+
+    lines = ["# Settings\n", "A JSON file named with `--settings`, and the environment over it.\n"]
+    for title, module in (("Node", node), ("Coordinator", coordinator)):
+        lines.append(f"## {title}\n\nEnvironment prefix `{module.PREFIX}`.\n")
+        lines.append("| setting | kind | unit | default | meaning |\n|---|---|---|---|---|")
+        for option in module.options():
+            default = "(must be given)" if option.default is None else f"`{option.default}`"
+            lines.append(f"| `{option.name}` | {option.kind} | {option.unit} | {default} | {option.meaning} |")
+        lines.append("")
+    lines.append(_HOME)
+    return "\n".join(lines)
+
+
+_HOME = """## The `home` object of a node
+
+| field | meaning |
+|---|---|
+| `base_url` | where people reach this node; the provider's registered redirect is `{base_url}/login/callback` |
+| `provider` | `issuer`, `client_id`, `client_secret` (null for a public client), `scope` |
+| `claims` | for `affiliation`, `role` and `clearance`: the provider's `claim` and `rules` of `is` → `becomes` |
+| `coordinators` | ids of coordinators, asked in this order until one answers |
+| `session_idle_s`, `session_absolute_s` | lifetimes of a session |
+| `question_deadline_ms` | how long one question may take |
+
+## Environment
+
+| variable | meaning |
+|---|---|
+| `CONCORDAT_OPA` | path of an OPA program to use; used or refused, never passed over |
+| `CONCORDAT_PYTHON` | Python for the launcher |
+| `XDG_CACHE_HOME` | where the verified OPA and the launcher's uv are kept (default `~/.cache`) |
+| `XDG_CONFIG_HOME` | where sessions and pinned fingerprints are kept (default `~/.config`) |
+"""
+
+
+def commands_page() -> str:
+    from concordat_client.cli import COMMANDS, build_parser  # noqa: PLC0415 - this page only
+
+    os.environ["COLUMNS"] = "100"
+    lines = [
+        "# Commands\n",
+        "Exit codes: 0 done · 1 unexpected · 2 usage · 3 partial (with `--require-complete`) · 4 not signed in ·",
+    ]
+    lines.append("5 refused by policy · 6 trust or signature failed · 7 finding · 8 unreachable.\n")
+    for command in COMMANDS:
+        parser = build_parser(command)
+        lines += list(_help(parser, command.name))
+    return "\n".join(lines)
+
+
+def _help(parser: argparse.ArgumentParser, path: str) -> Iterator[str]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            name, _, rest = path.partition(" ")
+            sub = action.choices[name]
+            if rest:
+                yield from _help(sub, rest)
+                return
+            yield f"## `concordat {sub.prog.partition(' ')[2]}`\n\n```\n{sub.format_help().rstrip()}\n```\n"
+            for inner in sub._actions:
+                if isinstance(inner, argparse._SubParsersAction):
+                    for deeper in inner.choices:
+                        yield from _help(sub, deeper)
+
+
+def reasons_page() -> str:
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "policies" / "rego").rglob("*.rego")):
+        if not path.name.endswith("_test.rego") and "system" not in path.parts:
+            for code in _REASON.findall(path.read_text("utf-8")):
+                found.setdefault(code, set()).add(path.parent.name)
+    lines = ["# Codes of the baseline policy\n"]
+    lines.append(
+        "Every snake_case text that the Rego of `policies/rego` can give or compare: reason codes, missing conditions,"
+    )
+    lines.append(
+        "obligations, and names of input fields. Missing codes: `agreement_*` (granted by the data owner), `approval_*`"
+    )
+    lines.append("(the ethics board) and `modifier_review` (the data access committee).\n")
+    lines.append("| code | where |\n|---|---|")
+    lines += [f"| `{code}` | {', '.join(sorted(places))} |" for code, places in sorted(found.items())]
+    lines.append(
+        "\nEntry points: `concordat/disclosure/scope`, `concordat/disclosure/decisions`, `concordat/disclosure/page`.\n"
+    )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 7 when a page is out of date")
+    check = parser.parse_args().check
+    import_everything()
+    pages = {
+        "errors.md": errors_page(),
+        "settings.md": settings_page(),
+        "commands.md": commands_page(),
+        "policy-codes.md": reasons_page(),
+    }
+    stale = []
+    for name, content in pages.items():
+        path, text = PAGES / name, _MADE + content.rstrip() + "\n"
+        if path.exists() and path.read_text("utf-8") == text:
+            continue
+        stale.append(name)
+        if not check:
+            path.write_text(text, "utf-8")
+    for name in stale if check else ():
+        print(f"docs/reference/{name} is out of date: run tools/build_reference.py")
+    return FINDING if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
