@@ -157,9 +157,9 @@ class FakeCoordinator:
             return DeliveredAnswer(org, report.status, report.code, None, ">=5s")  # type: ignore[arg-type]  # a relay's
         text = handed.answers[org].attestation
         stated = verify_attestation(text, bundle=self.network.bundle)
-        return DeliveredAnswer(
-            org, handed.claimed.get(org, stated.status), stated.code, sha256_b64u(text.encode()), "<100ms"
-        )
+        status = handed.claimed.get(org, stated.status)
+        digest = handed.digests.get(org, sha256_b64u(text.encode()))
+        return DeliveredAnswer(org, status, stated.code, digest, "<100ms")
 
 
 @dataclass
