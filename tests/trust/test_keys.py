@@ -208,6 +208,17 @@ def test_a_pipe_in_place_of_the_file_does_not_hang_the_start(tmp_path: Path) -> 
     assert code_of(path) == "key_file_invalid"
 
 
+def test_a_pipe_that_holds_a_good_key_is_still_no_key_file(tmp_path: Path, key: SigningKey) -> None:
+    path = tmp_path / "request.pem"
+    os.mkfifo(path, 0o600)
+    writer = os.open(path, os.O_RDWR)
+    try:
+        os.write(writer, key.private_pem())
+        assert code_of(path) == "key_file_invalid"
+    finally:
+        os.close(writer)
+
+
 def encrypted(key: SigningKey) -> bytes:
     return key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase"))
 
