@@ -115,11 +115,25 @@ def one_keyholder_under_two_key_ids(repo: Repository) -> None:
     repo.edit("2.root.json", double, signers=repo.quorum)
 
 
+def _spare_key(repo: Repository, key: SSlibKey) -> None:
+    repo.publish_root(2, repo.keys, signers=repo.quorum)
+    repo.edit("2.root.json", lambda r: r.keys.update({key.keyid: key}), signers=repo.quorum)
+
+
 @attack("bundle_malformed", says="a key is not an Ed25519 key", client="accepts")
 def key_of_another_type(repo: Repository) -> None:
-    repo.publish_root(2, repo.keys, signers=repo.quorum)
-    other = SSlibKey("other", "ecdsa", "ecdsa-sha2-nistp256", {"public": "none"})
-    repo.edit("2.root.json", lambda r: r.keys.update(other=other), signers=repo.quorum)
+    own = tuf_key(STRANGER)
+    _spare_key(repo, SSlibKey(own.keyid, "ecdsa", "ecdsa-sha2-nistp256", own.keyval))
+
+
+@attack("bundle_malformed", says="a key is not an Ed25519 key", client="accepts")
+def key_under_which_anybody_can_sign(repo: Repository) -> None:
+    _spare_key(repo, SSlibKey("weak", "ed25519", "ed25519", {"public": "00" * 32}))
+
+
+@attack("bundle_malformed", says="a key is not an Ed25519 key", client="accepts")
+def key_that_is_no_hexadecimal_text(repo: Repository) -> None:
+    _spare_key(repo, SSlibKey("text", "ed25519", "ed25519", {"public": "none"}))
 
 
 # Lifetimes (5.3.10, 5.4.4, 5.5.6, 5.6.5; BR-05, BR-06)

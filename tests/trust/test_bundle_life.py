@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from concordat_trust.bundle.metadata import DAY_S
+from concordat_trust.bundle.errors import BundleMalformed
+from concordat_trust.bundle.metadata import DAY_S, SIGNED_AT
 from concordat_trust.directory import KeyUnknown, MemberUnknown
 from concordat_trust.ids import OrgId
 from tests.factories.network import NOW, make_key, make_member_keys, make_network
@@ -121,3 +122,19 @@ def test_unknown_fields_of_a_bundle_document_are_kept_and_ignored() -> None:
     repo = Repository()
     repo.edit("1.targets.json", lambda t: t.unrecognized_fields.update(later="field"), signers=repo.quorum)
     assert b'"later":"field"' in repo.verify().files["targets.json"]
+
+
+@pytest.mark.parametrize("signed_at", [-1, True, "1800000000", None])
+def test_a_signing_time_is_a_whole_number_of_seconds(signed_at: object) -> None:
+    repo = Repository()
+    repo.edit(
+        "timestamp.json", lambda t: t.unrecognized_fields.update({SIGNED_AT: signed_at}), signers=[repo.keys.online]
+    )
+    with pytest.raises(BundleMalformed):
+        repo.verify()
+
+
+def test_the_epoch_is_a_signing_time() -> None:
+    repo = Repository()
+    repo.edit("timestamp.json", lambda t: t.unrecognized_fields.update({SIGNED_AT: 0}), signers=[repo.keys.online])
+    assert repo.verify().signed_at == 0
