@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from concordat_client.exits import Exit
 from concordat_trust.bundle.errors import BundleDirectoryUnwritable, BundleFileUnreadable
 from concordat_trust.bundle.repository import NetworkKeys, found_network
 from concordat_trust.bundle.store import publish, write_atomically
@@ -33,6 +34,7 @@ FINGERPRINT = "root.sha256"
 
 
 class TrustFolderTaken(OperatorError):
+    exit = Exit.USAGE
     code = "trust_folder_taken"
     sentence = "{path} is there already and is not empty."
     hint = "Choose a new folder: a ceremony never overwrites keys."

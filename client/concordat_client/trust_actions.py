@@ -1,12 +1,10 @@
-"""What the `concordat trust` commands do. Exit codes: DESIGN section 12 (2 usage, 6 trust failed, 8 unreachable)."""
+"""What the `concordat trust` commands do; names and texts of other organizations are printed as plain text only."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import secrets
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -15,16 +13,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from concordat_client.exits import Exit
+from concordat_client.plain_text import as_json, plain
 from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
 from concordat_trust.bundle.poll import BundlePoller
 from concordat_trust.bundle.store import archive_bytes, read_bundle, write_atomically
 from concordat_trust.bundle.trusted import Member, TrustedBundle
 from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.canonical import Json, JsonObject
-from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
+from concordat_trust.errors import OperatorError, RefusedDocument
 from concordat_trust.keys import load_private_key
-
-EXIT_DONE, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_TRUST, EXIT_UNREACHABLE = 0, 1, 2, 6, 8
 
 
 class RootFingerprintMissing(RefusedDocument):
@@ -34,6 +32,7 @@ class RootFingerprintMissing(RefusedDocument):
 
 
 class TimeInvalid(OperatorError):
+    exit = Exit.USAGE
     code = "time_invalid"
     sentence = "{text!r} is not a time."
     hint = "Give ISO 8601 with a zone, such as 2027-01-15T08:00:00Z, or Unix seconds."
@@ -51,27 +50,11 @@ Action = Callable[[argparse.Namespace], Report | None]
 
 
 def run(name: str, arguments: argparse.Namespace) -> int:
-    """Run one command and return its exit code; errors go to stderr, with --json as one object."""
-    try:
-        report = ACTIONS[name](arguments)
-    except ConcordatError as error:
-        if arguments.json:
-            print(json.dumps({"error": dict(error.to_json())}), file=sys.stderr)
-        else:
-            print(f"{error.code}: {error}\n  {error.hint}", file=sys.stderr)
-        return exit_code(error)
+    """Run one command and return its exit code. Raises: ConcordatError, which the command line turns into words."""
+    report = ACTIONS[name](arguments)
     if report is not None:
-        _print(report, as_json=arguments.json)
-    return EXIT_DONE
-
-
-def exit_code(error: ConcordatError) -> int:
-    """Return the exit code of a failed command by who must act."""
-    if isinstance(error, RefusedDocument):
-        return EXIT_TRUST
-    if isinstance(error, PeerFailure):
-        return EXIT_UNREACHABLE
-    return EXIT_USAGE if isinstance(error, OperatorError) else EXIT_UNEXPECTED
+        _print(report, is_json=arguments.json)
+    return Exit.DONE
 
 
 def init(arguments: argparse.Namespace) -> Report:
@@ -114,7 +97,7 @@ def sign_online(arguments: argparse.Namespace) -> Report | None:
 
     def opened() -> None:
         data: JsonObject = {"url": server.url, "repository": str(arguments.repository)}
-        _print(Report(data, (f"Online signer on {server.url} (Ctrl-C stops it)",)), as_json=arguments.json)
+        _print(Report(data, (f"Online signer on {server.url} (Ctrl-C stops it)",)), is_json=arguments.json)
 
     serve(server, signer, stop, opened=opened)
     return None
@@ -259,5 +242,5 @@ def _time(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _print(report: Report, *, as_json: bool) -> None:
-    print(json.dumps(report.data) if as_json else "\n".join(report.lines), flush=True)
+def _print(report: Report, *, is_json: bool) -> None:
+    print(as_json(report.data) if is_json else "\n".join(map(plain, report.lines)), flush=True)

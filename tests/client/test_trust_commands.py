@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import stat
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from concordat_client.trust_commands import register
+from concordat_client.cli import main
 
 TOPOLOGY: dict[str, Any] = {
     "network": "health-research-demo",
@@ -39,21 +38,10 @@ TOPOLOGY: dict[str, Any] = {
         for org, port in (("north-hospital", 7001), ("alma-university", 7002), ("vitalis", 7003))
     ],
 }
-MAIN = """
-import argparse, sys
-from concordat_client.trust_commands import register
-parser = argparse.ArgumentParser()
-register(parser.add_subparsers(required=True))
-arguments = parser.parse_args()
-sys.exit(arguments.handler(arguments))
-"""
 
 
 def concordat(*argv: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    register(parser.add_subparsers(required=True))
-    arguments = parser.parse_args([str(a) for a in argv])
-    return int(arguments.handler(arguments))
+    return main([str(a) for a in argv])
 
 
 @pytest.fixture
@@ -110,8 +98,7 @@ def test_show_in_plain_words(founded: dict[str, Any], capsys: pytest.CaptureFixt
 def failed(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> tuple[int, str]:
     exit_code = concordat("trust", *argv, "--json")
     captured = capsys.readouterr()
-    assert captured.out == ""
-    return exit_code, json.loads(captured.err)["error"]["code"]
+    return exit_code, json.loads(captured.out)["error"]["code"]
 
 
 def test_without_a_fingerprint_nothing_is_verified(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,9 +135,9 @@ def test_a_changed_byte_is_found(founded: dict[str, Any], capsys: pytest.Capture
     assert failed(capsys, "verify", *arguments) == (6, "bundle_tampered")
 
 
-def test_a_missing_bundle_is_a_usage_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_missing_bundle_is_said_to_be_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ("--bundle", tmp_path / "none.zip", "--root-sha256", "0" * 64)
-    assert failed(capsys, "verify", *arguments) == (2, "bundle_file_unreadable")
+    assert failed(capsys, "verify", *arguments) == (1, "bundle_file_unreadable")
 
 
 def test_a_ceremony_overwrites_nothing(
@@ -185,7 +172,7 @@ def test_a_wrong_topology_founds_nothing(
 ) -> None:
     (tmp_path / "topology.json").write_text(json.dumps(TOPOLOGY | change))
     arguments = ("--topology", tmp_path / "topology.json", "--out", tmp_path / "net")
-    assert failed(capsys, "init", *arguments) == (2, "topology_invalid")
+    assert failed(capsys, "init", *arguments) == (1, "topology_invalid")
     assert not (tmp_path / "net").exists()
 
 
@@ -202,7 +189,7 @@ def test_without_caps_an_organization_may_assert_nothing(tmp_path: Path, capsys:
 def signer(founded: dict[str, Any]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     argv = ["trust", "sign-online", "--repository", founded["repository"], "--key"]
     argv += [founded["keys"]["online-signer/online"], "--port", "0", "--json"]
-    process = subprocess.Popen([sys.executable, "-c", MAIN, *argv], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "concordat_client.cli", *argv], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield process, json.loads(process.stdout.readline())["url"]
@@ -250,7 +237,7 @@ def test_a_key_that_others_can_read_does_not_sign(founded: dict[str, Any], capsy
     key = Path(founded["keys"]["online-signer/online"])
     key.chmod(0o644)
     arguments = ("--repository", founded["repository"], "--key", key, "--port", "0")
-    assert failed(capsys, "sign-online", *arguments) == (2, "key_file_permissions")
+    assert failed(capsys, "sign-online", *arguments) == (1, "key_file_permissions")
 
 
 def test_a_wrong_key_does_not_sign(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,7 +246,7 @@ def test_a_wrong_key_does_not_sign(founded: dict[str, Any], capsys: pytest.Captu
     before = (Path(founded["repository"]) / "timestamp.json").read_bytes()
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
-        assert failed(capsys, "sign-online", *arguments) == (2, "online_key_unlisted")
+        assert failed(capsys, "sign-online", *arguments) == (1, "online_key_unlisted")
     finally:
         signal.signal(signal.SIGINT, handlers[0])
         signal.signal(signal.SIGTERM, handlers[1])
@@ -269,9 +256,20 @@ def test_a_wrong_key_does_not_sign(founded: dict[str, Any], capsys: pytest.Captu
 def test_a_public_address_has_to_be_asked_for(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     key = founded["keys"]["online-signer/online"]
     arguments = ("--repository", founded["repository"], "--key", key, "--host", "0.0.0.0")  # noqa: S104  # refused
-    assert failed(capsys, "sign-online", *arguments) == (2, "online_signer_not_loopback")
+    assert failed(capsys, "sign-online", *arguments) == (1, "online_signer_not_loopback")
 
 
 def test_errors_are_plain_words_without_json(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert concordat("trust", "verify", "--bundle", founded["repository"]) == 6
     assert "Ask a keyholder" in capsys.readouterr().err
+
+
+def test_names_of_others_cannot_move_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = [TOPOLOGY["organizations"][0] | {"legal_name": "North\x1b[2K\rVerified"}]
+    (tmp_path / "topology.json").write_text(json.dumps(TOPOLOGY | {"organizations": evil}))
+    concordat("trust", "init", "--topology", tmp_path / "topology.json", "--out", tmp_path / "net", "--json")
+    founded = json.loads(capsys.readouterr().out)
+    concordat("trust", "show", "--bundle", founded["repository"], "--root-sha256", founded["root_sha256"])
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert "\r" not in text
