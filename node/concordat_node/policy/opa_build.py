@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,7 +46,10 @@ def find_go(environ: Mapping[str, str]) -> Path:
     found = shutil.which("go", path=environ.get("PATH", os.defpath))
     if found is None:
         raise StepFailed("no Go on PATH")
-    text = run([found, "version"], environ={**environ, "GOTOOLCHAIN": "local"}, timeout_s=PROBE_TIMEOUT_S)
+    # Even asking for its version makes Go begin a telemetry folder in the person's configuration.
+    with tempfile.TemporaryDirectory(prefix="concordat-go-") as config:
+        probe = {**environ, "GOTOOLCHAIN": "local", "XDG_CONFIG_HOME": config}
+        text = run([found, "version"], environ=probe, timeout_s=PROBE_TIMEOUT_S)
     version = re.search(r"\bgo(\d+)\.(\d+)", text)
     if version is None or (int(version[1]), int(version[2])) < GO_MINIMUM:
         raise StepFailed(f"Go on PATH is older than {GO_MINIMUM[0]}.{GO_MINIMUM[1]}")
