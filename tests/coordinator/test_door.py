@@ -122,13 +122,15 @@ async def test_a_relay_that_stops_takes_no_question() -> None:
     assert _code(await RelayDoor(relay).handle(AskDraft().request())) == (503, "coordinator_stopping")
 
 
-async def test_a_bug_leaves_as_a_code_and_never_as_a_text() -> None:
+async def test_a_bug_leaves_as_a_code_and_never_as_a_text(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> TrustedBundle:
         raise ZeroDivisionError("CANARY /secret/path")
 
     response = await _handle(AskDraft().request(), bundle=broken)
     assert _code(response) == (500, "relay_failed")
     assert b"CANARY" not in response.body
+    assert "ZeroDivisionError at" in caplog.text
+    assert "CANARY" not in caplog.text
 
 
 async def test_the_schema_and_the_fast_path_give_one_answer() -> None:

@@ -153,7 +153,7 @@ async def test_the_shorter_of_both_times_ends_the_answer(header: str | None, our
     assert node.ledger.count() == 0
 
 
-async def test_a_bug_leaves_as_node_failed_and_says_nothing() -> None:
+async def test_a_bug_leaves_as_node_failed_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(_: Callable[[], T]) -> T:
         raise ValueError("secret title of a hidden record")
 
@@ -161,6 +161,10 @@ async def test_a_bug_leaves_as_node_failed_and_says_nothing() -> None:
     response = await node.handle(good().request())
     assert refused_code(response) == "node_failed"
     assert b"secret" not in response.body
+    # The log names the bug's type and place, and quotes it no more than the answer does.
+    assert "NodeFailed [node_failed]" in caplog.text
+    assert "ValueError at" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_a_finer_code_does_not_leave() -> None:

@@ -99,6 +99,18 @@ async def test_a_stored_search_is_nobody_elses_and_ends_with_the_session(
     assert code_of(await person.get(path)) == (401, "not_signed_in")
 
 
+async def test_a_database_that_fails_is_an_answer_with_a_code_and_nothing_of_its_text(
+    at_home: TestHome, person: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with at_home.home.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE session RENAME TO away")
+    response = await person.get("/v1/whoami")
+    assert code_of(response) == (503, "home_storage_failed")
+    assert "session" not in response.json()["error"]["message"]
+    assert "OperationalError" in caplog.text
+    assert "SELECT" not in caplog.text + response.text
+
+
 async def test_a_stored_search_ends_when_an_answer_in_it_does(at_home: TestHome, person: httpx.AsyncClient) -> None:
     coordinator = at_home.transport.by_endpoint[RELAY_AT]
     assert isinstance(coordinator, FakeCoordinator)

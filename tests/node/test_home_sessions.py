@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from concordat_node.home.claims import ClaimRules, ClaimsMapping, PersonClaims, Rule, map_claims, within_caps
 from concordat_node.home.database import LAYOUT, open_home_database
 from concordat_node.home.errors import (
     ClaimNotAssertable,
     HomeSettingsInvalid,
+    HomeStorageFailed,
     JobNotFound,
     NotSignedIn,
     PersonNotMapped,
@@ -52,6 +54,22 @@ def jobs(engine: Engine) -> JobStore:
 
 def make_job(job_id: str = "job-1", *, ends_at: int = NOW + 100) -> Job:
     return Job(job_id, purpose_bytes(PURPOSE), b"{}", b'{"saved":1}', ends_at)
+
+
+def test_a_failed_statement_does_not_quote_its_values(engine: Engine, sessions: SessionStore) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE session RENAME TO away")
+    with pytest.raises(OperationalError) as failed:
+        sessions.open(PERSON, now=NOW)
+    assert "person-1" not in str(failed.value)
+    assert str(NOW) not in str(failed.value)
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4_000])
+def test_a_home_database_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "broken.sqlite3").write_bytes(content)
+    with pytest.raises(HomeStorageFailed):
+        open_home_database(tmp_path / "broken.sqlite3")
 
 
 def test_a_token_gives_back_the_person(sessions: SessionStore) -> None:

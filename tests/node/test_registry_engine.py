@@ -82,6 +82,16 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
         assert connection.execute(text("SELECT count(*) FROM index_manifest")).scalar_one() == 0
 
 
+def test_a_failed_statement_does_not_quote_its_values(database: Database) -> None:
+    upgrade(database)
+    insert = text("INSERT INTO registry_state VALUES (:id, :revision)")
+    with database.writing() as connection:
+        connection.execute(insert, {"id": 1, "revision": 4_711})
+        with pytest.raises(IntegrityError) as failed:
+            connection.execute(insert, {"id": 1, "revision": 4_711})
+    assert "4711" not in str(failed.value)
+
+
 def test_a_write_transaction_takes_its_lock_at_the_beginning(database: Database, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "registry.db", timeout=0, isolation_level=None)
     with database.writing(), pytest.raises(sqlite3.OperationalError, match="locked"):

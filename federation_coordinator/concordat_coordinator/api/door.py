@@ -25,6 +25,7 @@ from concordat_coordinator.errors import (
 from concordat_coordinator.relay import RelayService
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError, RefusedDocument, RequesterError
+from concordat_trust.failure_log import without_texts
 from concordat_trust.request_signature import ContentDigestMismatch, PresenterUnknown, RequestSignatureInvalid
 from concordat_trust.token_errors import TokenRefused
 from concordat_trust.wire.transport import WireRequest, WireResponse
@@ -66,7 +67,7 @@ class RelayDoor:
             answer = await self._masked(request)
         except ConcordatError as error:
             if isinstance(error, RelayFailed):
-                _log.error("failed", exc_info=error)
+                _log.error("failed: %s", without_texts(error))
             else:
                 _log.warning("refused: %s", error.code)
             return refused(error)

@@ -29,6 +29,7 @@ from concordat_node.api.wire_schema import answer_data, check_documents
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import canonical_bytes
 from concordat_trust.errors import ConcordatError
+from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import WireRequest, WireResponse
 
@@ -66,7 +67,7 @@ class NodeDoor:
         except ConcordatError as error:
             code = wire_code(error)
             if code == FAILED:
-                _log.error("failed", exc_info=error)
+                _log.error("failed: %s", without_texts(error))
             else:
                 _log.warning("refused %s (%s)", code, error.code)
             return refusal(code)

@@ -16,10 +16,11 @@ from functools import wraps
 from typing import ParamSpec
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from concordat_node.home.ask import Asked
 from concordat_node.home.claims import within_caps
-from concordat_node.home.errors import ContentTypeUnsupported, LoginRequestMalformed, NotSignedIn
+from concordat_node.home.errors import ContentTypeUnsupported, HomeStorageFailed, LoginRequestMalformed, NotSignedIn
 from concordat_node.home.home import Home
 from concordat_node.home.http_status import status_of
 from concordat_node.home.jobs import Job, purpose_bytes
@@ -33,6 +34,7 @@ from concordat_node.home.sentence import Understood
 from concordat_node.home.sessions import Session
 from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_bytes
 from concordat_trust.errors import ConcordatError
+from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Question
 
@@ -65,11 +67,13 @@ def _told(route: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Resp
     async def telling(*args: P.args, **kwargs: P.kwargs) -> Response:
         try:
             return await route(*args, **kwargs)
+        except SQLAlchemyError as error:
+            _log.error("%s: %s", route.__name__, without_texts(error))
+            return _refused(HomeStorageFailed())
         except ConcordatError as error:
-            status = status_of(error)
-            _log.log(logging.ERROR if status >= 500 else logging.INFO, "%s: %s", route.__name__, error.code)
-            told: JsonObject = {"error": dict[str, Json](error.to_json())}
-            return _json(told, status)
+            level = logging.ERROR if status_of(error) >= 500 else logging.INFO
+            _log.log(level, "%s: %s", route.__name__, error.code)
+            return _refused(error)
 
     return telling
 
@@ -179,6 +183,10 @@ class _Routes:
                 secure=is_secure,
             )
         return response
+
+
+def _refused(error: ConcordatError) -> Response:
+    return _json({"error": dict[str, Json](error.to_json())}, status_of(error))
 
 
 def _json(value: JsonObject, status: int = 200) -> Response:

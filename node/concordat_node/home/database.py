@@ -12,7 +12,10 @@ from pathlib import Path
 from sqlalchemy import Column, Engine, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_engine
 from sqlalchemy import event as sa_event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from concordat_node.home.errors import HomeStorageFailed
 
 LAYOUT = 1
 _metadata = MetaData()
@@ -72,17 +75,26 @@ jobs = Table(
 
 
 def open_home_database(path: Path) -> Engine:
-    """Return an engine on the file, made with mode 0600 if it is not there."""
+    """Return an engine on the file, made with mode 0600 if it is not there. Raises: HomeStorageFailed."""
     path.touch(mode=0o600)
     path.chmod(0o600)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 5.0})
+    # Without its parameters a failed statement can be logged: subjects and hashes are parameters.
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 5.0}, hide_parameters=True)
     sa_event.listen(engine, "connect", _configure)
+    try:
+        _lay_out(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise HomeStorageFailed from error
+    return engine
+
+
+def _lay_out(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.exec_driver_sql("PRAGMA user_version").scalar_one() != LAYOUT:
             _metadata.drop_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {LAYOUT}")
         _metadata.create_all(connection)
-    return engine
 
 
 def hashed(secret: str) -> str:

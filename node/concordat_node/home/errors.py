@@ -158,6 +158,12 @@ class HomeSettingsInvalid(OperatorError):
     hint = "Correct the setting; the documentation lists all of them."
 
 
+class HomeStorageFailed(OperatorError):
+    code = "home_storage_failed"
+    sentence = "The home node's own database failed."
+    hint = "Check free space and home.sqlite in data_dir; without that file everybody only has to sign in again."
+
+
 class HomeBundleUnusable(OperatorError):
     code = "home_bundle_unusable"
     sentence = "The home node has no trust bundle that is valid now."

@@ -118,6 +118,7 @@ def _engine(path: Path, mode: Literal["rw", "ro"], connections: int, pragmas: tu
 
     engine = create_engine(
         "sqlite://",
+        hide_parameters=True,  # a failure's text goes to logs; ids and terms do not
         creator=connect,
         poolclass=QueuePool,
         pool_size=connections,
