@@ -18,7 +18,9 @@ settings.load_profile("concordat")
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail the session on CI when a test was skipped: a missing component is a failure there."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = [] if reporter is None else reporter.stats.get("skipped", [])
-    if os.environ.get("CI") and skipped and exitstatus == pytest.ExitCode.OK:
+    if reporter is None or not os.environ.get("CI") or exitstatus != pytest.ExitCode.OK:
+        return
+    skipped = reporter.stats.get("skipped", [])
+    if skipped:
         reporter.write_line(f"{len(skipped)} skipped on CI: a missing component is a failure here", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
