@@ -60,7 +60,7 @@ controlled := {
 	"disease": null,
 	"modifiers": [],
 	"agreements": ["dua-1"],
-	"approval_required": true,
+	"approvals": ["irb-1"],
 	"discoverable": "summary",
 	"summary_metrics": false,
 	"relay_may_read": true,
@@ -73,7 +73,7 @@ open := object.union(controlled, {
 	"sensitivity": 0,
 	"permission": "DUO:0000004",
 	"agreements": [],
-	"approval_required": false,
+	"approvals": [],
 })
 
 modified(modifiers) := object.union(open, {"modifiers": modifiers})

@@ -123,7 +123,7 @@ def attributes_of(kind: AssetKind = "model", **changes: object) -> PolicyAttribu
         "disease": None,
         "modifiers": (),
         "agreements": (),
-        "approval_required": False,
+        "approvals": (),
         "discoverable": "none",
         "summary_metrics": False,
         "relay_may_read": True,

@@ -48,7 +48,8 @@ def attributes_from(fields: Mapping[str, Any]) -> PolicyAttributes:
     modifiers = tuple(
         Modifier(m["code"], tuple((p["name"], p["value"]) for p in m["parameters"])) for m in fields["modifiers"]
     )
-    values = {**fields, "modifiers": modifiers, "agreements": tuple(fields["agreements"])}
+    lists = {name: tuple(fields[name]) for name in ("agreements", "approvals")}
+    values = {**fields, **lists, "modifiers": modifiers}
     return PolicyAttributes(**values).in_order()
 
 

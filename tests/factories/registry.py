@@ -55,7 +55,7 @@ def policy_fields(**changes: Any) -> dict[str, Any]:
         "permission": "DUO:0000004",
         "modifiers": [],
         "agreements": [],
-        "approval_required": False,
+        "approvals": [],
         "embargo_until": None,
         "status": "active",
     } | changes
@@ -126,7 +126,7 @@ def make_policy(kind: AssetKind = "dataset", **changes: Any) -> PolicyAttributes
         "disease": None,
         "modifiers": (),
         "agreements": (),
-        "approval_required": False,
+        "approvals": (),
         "discoverable": "none",
         "summary_metrics": False,
         "relay_may_read": False,

@@ -50,7 +50,7 @@ HIDDEN_CLASSES: Classes = (
     {"sensitivity": 0, "status": "draft"},
     {"sensitivity": 0, "embargo_until": "2090-01-01"},
     {"sensitivity": 1, "permission": "DUO:0000011", "discoverable": "summary"},
-    {"sensitivity": 2, "agreements": ("dua-held",), "approval_required": True},
+    {"sensitivity": 2, "agreements": ("dua-held",), "approvals": ("irb-others",)},
     {"sensitivity": 2, "agreements": ()},
 )
 HIDDEN_AT_SUMMARY = ("description", "cohort_size", "contact")

@@ -44,7 +44,7 @@ LINE = {
         "disease": None,
         "modifiers": [],
         "agreements": [],
-        "approval_required": False,
+        "approvals": [],
         "discoverable": "summary",
         "summary_metrics": True,
         "relay_may_read": True,

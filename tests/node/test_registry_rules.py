@@ -6,6 +6,13 @@ from typing import Any
 
 import pytest
 
+from concordat_node.registry.policy_rules import (
+    AGREEMENTS_MAX,
+    APPROVALS_MAX,
+    MODIFIERS_MAX,
+    PARAMETER_LENGTH_MAX,
+    PARAMETERS_MAX,
+)
 from concordat_node.registry.records import Agreement, Approval, Modifier
 from concordat_node.registry.rules import (
     COHORT_MAX,
@@ -130,7 +137,7 @@ def test_what_could_widen_access_is_closed_when_it_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sensitivity", "permission", "modifiers", "agreements", "approval_required", "embargo_until", "status"]
+    "name", ["sensitivity", "permission", "modifiers", "agreements", "approvals", "embargo_until", "status"]
 )
 def test_what_tightens_access_must_be_written(name: str) -> None:
     assert refusal(ndjson_line(with_policy(**{name: ...}))) == ("document_malformed", f"policy.{name}")
@@ -262,7 +269,9 @@ def test_a_bad_evaluation_is_refused_at_its_place(changes: dict[str, Any], field
         ({"permission": "DUO:0000007", "disease": "breast cancer"}, "document_malformed", "policy.disease"),
         ({"agreements": ["a b"]}, "document_malformed", "policy.agreements"),
         ({"agreements": "dua"}, "document_malformed", "policy.agreements"),
-        ({"approval_required": "no"}, "document_malformed", "policy.approval_required"),
+        ({"approvals": ["a b"]}, "document_malformed", "policy.approvals"),
+        ({"approvals": True}, "document_malformed", "policy.approvals"),
+        ({"approvals": ...}, "document_malformed", "policy.approvals"),
         ({"discoverable": "full"}, "document_malformed", "policy.discoverable"),
         ({"relay_may_read": 1}, "document_malformed", "policy.relay_may_read"),
         ({"embargo_until": "soon"}, "document_malformed", "policy.embargo_until"),
@@ -272,6 +281,46 @@ def test_a_bad_evaluation_is_refused_at_its_place(changes: dict[str, Any], field
 )
 def test_a_bad_policy_is_refused_and_never_filled_in(changes: dict[str, Any], code: str, field: str) -> None:
     assert refusal(ndjson_line(with_policy(**changes))) == (code, field)
+
+
+def parameters(count: int, length: int = 1) -> list[dict[str, str]]:
+    return [{"name": "x" * length, "value": f"{number:02}".ljust(length, "x")} for number in range(count)]
+
+
+def modifiers(count: int, held: list[dict[str, str]]) -> list[dict[str, Any]]:
+    return [{"code": f"DUO:00001{number:02}", "parameters": held} for number in range(count)]
+
+
+def ids(count: int) -> list[str]:
+    return [f"id-{number}" for number in range(count)]
+
+
+def test_every_list_of_a_policy_admits_its_limit() -> None:
+    largest = modifiers(MODIFIERS_MAX, parameters(PARAMETERS_MAX, PARAMETER_LENGTH_MAX))
+    policy = read(with_policy(modifiers=largest, agreements=ids(AGREEMENTS_MAX), approvals=ids(APPROVALS_MAX))).policy
+    assert (len(policy.agreements), len(policy.approvals)) == (AGREEMENTS_MAX, APPROVALS_MAX)
+    assert [len(modifier.parameters) for modifier in policy.modifiers] == [PARAMETERS_MAX] * MODIFIERS_MAX
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"modifiers": modifiers(MODIFIERS_MAX + 1, [])}, "policy.modifiers"),
+        ({"modifiers": modifiers(1, parameters(PARAMETERS_MAX + 1))}, "policy.modifiers[0].parameters"),
+        (
+            {"modifiers": modifiers(1, parameters(1, PARAMETER_LENGTH_MAX + 1))},
+            "policy.modifiers[0].parameters[0].name",
+        ),
+        ({"agreements": ids(AGREEMENTS_MAX + 1)}, "policy.agreements"),
+        ({"approvals": ids(APPROVALS_MAX + 1)}, "policy.approvals"),
+    ],
+)
+def test_one_more_than_the_limit_of_a_policy_is_refused(changes: dict[str, Any], field: str) -> None:
+    assert refusal(ndjson_line(with_policy(**changes))) == ("document_malformed", field)
+
+
+def test_approvals_have_one_order_and_no_repetitions() -> None:
+    assert read(with_policy(approvals=["irb-b", "irb-a", "irb-b"])).policy.approvals == ("irb-a", "irb-b")
 
 
 def test_disease_specific_research_names_its_disease() -> None:

@@ -15,10 +15,12 @@ from concordat_node.registry.store import CHUNK, RegistryStore
 from concordat_node.registry.tables import (
     AGREEMENT,
     AGREEMENT_MEMBER,
+    APPROVAL_HOLDER,
     ASSET,
     EVALUATION,
     POLICY_CLASS,
     POLICY_CLASS_AGREEMENT,
+    POLICY_CLASS_APPROVAL,
     POLICY_CLASS_MODIFIER,
     POLICY_CLASS_PARAMETER,
 )
@@ -48,7 +50,7 @@ RICH_POLICY = make_policy(
         Modifier("DUO:0000025", (("until", "2027-01-01"),)),
     ),
     agreements=("dua-b", "dua-a"),
-    approval_required=True,
+    approvals=("irb-b", "irb-a"),
     discoverable="summary",
     summary_metrics=True,
     relay_may_read=True,
@@ -155,7 +157,9 @@ def test_every_change_moves_the_revision(database: Database) -> None:
         update(POLICY_CLASS).values(sensitivity=0),
         update(POLICY_CLASS).values(status="active"),
         update(POLICY_CLASS).values(embargo_until="0001-01-01"),
-        update(POLICY_CLASS).values(approval_required=False),
+        POLICY_CLASS_APPROVAL.delete(),
+        POLICY_CLASS_APPROVAL.delete().where(POLICY_CLASS_APPROVAL.c.approval_id == "irb-a"),
+        insert(POLICY_CLASS_APPROVAL).values(class_id=RICH_POLICY.class_id, approval_id="irb-c"),
         POLICY_CLASS_AGREEMENT.delete().where(POLICY_CLASS_AGREEMENT.c.agreement_id == "dua-a"),
         POLICY_CLASS_MODIFIER.delete().where(POLICY_CLASS_MODIFIER.c.code == "DUO:0000021"),
         POLICY_CLASS_PARAMETER.delete().where(POLICY_CLASS_PARAMETER.c.value == "FR"),
@@ -187,8 +191,8 @@ def test_a_class_changed_behind_the_registry_is_visible_to_nobody(database: Data
         ("disease", None),
         ("discoverable", "full"),
         ("embargo_until", "soon"),
-        ("approval_required", 7),
-        ("approval_required", None),
+        ("summary_metrics", 7),
+        ("summary_metrics", None),
         ("relay_may_read", "yes"),
     ],
 )
@@ -200,7 +204,10 @@ def test_the_database_refuses_a_policy_value_outside_its_type(database: Database
 
 def test_the_database_refuses_grants_and_splits_outside_their_lists(database: Database) -> None:
     put(
-        database, make_agreement(), make_asset("m", kind="model", evaluations=(EvaluationRecord("auc", "0.9", "test"),))
+        database,
+        make_agreement(),
+        make_approval(),
+        make_asset("m", kind="model", evaluations=(EvaluationRecord("auc", "0.9", "test"),)),
     )
     for statement in (
         update(AGREEMENT).values(status="maybe"),
@@ -208,10 +215,43 @@ def test_the_database_refuses_grants_and_splits_outside_their_lists(database: Da
         update(EVALUATION).values(split="holdout"),
         update(ASSET).values(cohort_size=-1),
         update(ASSET).values(class_id="none"),
-        insert(AGREEMENT_MEMBER).values(agreement_id="absent", organization="x", pseudonym=""),
+        insert(AGREEMENT_MEMBER).values(
+            agreement_id="absent", organization="x", pseudonym="", is_whole_organization=True
+        ),
+        update(AGREEMENT_MEMBER).values(is_whole_organization=False),
+        update(AGREEMENT_MEMBER).values(pseudonym="p-1"),
+        update(APPROVAL_HOLDER).values(is_whole_organization=True),
+        update(APPROVAL_HOLDER).values(pseudonym=""),
     ):
         with pytest.raises(IntegrityError), database.writing() as connection:
             connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        AGREEMENT_MEMBER.delete(),
+        APPROVAL_HOLDER.delete(),
+        update(AGREEMENT_MEMBER).values(pseudonym=""),
+        update(APPROVAL_HOLDER).values(pseudonym=""),
+        update(AGREEMENT_MEMBER).values(is_whole_organization=True),
+        update(APPROVAL_HOLDER).values(is_whole_organization=True),
+    ],
+    ids=str,
+)
+def test_a_damaged_grant_names_nobody_instead_of_everybody(database: Database, damage: Executable) -> None:
+    person = ((OrgId.parse("alma-university"), "p-1"),)
+    store = put(database, make_agreement(members=person), make_approval(holders=person))
+    with database.writing() as connection:
+        # A file that was damaged or put together by hand obeys no check.
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints=ON")
+        try:
+            connection.execute(damage)
+        finally:
+            connection.exec_driver_sql("PRAGMA ignore_check_constraints=OFF")
+    named = [grant.members for grant in store.agreements().values()]
+    named += [grant.holders for grant in store.approvals().values()]
+    assert sorted(named) == [(), person]
 
 
 def test_what_belongs_to_a_replaced_agreement_goes_with_it(database: Database) -> None:
@@ -224,7 +264,7 @@ def test_what_belongs_to_a_replaced_agreement_goes_with_it(database: Database) -
 
 def test_the_class_id_is_the_hash_of_the_canonical_attributes() -> None:
     # A frozen vector: another release, another language or another node must find the same class.
-    assert make_policy().class_id == "51fcf74ac26e9b85d307315e2c85a1ef"
+    assert make_policy().class_id == "5d85987fea2c2084ff3afcd4b9e296ac"
     assert make_policy(sensitivity=1).class_id != make_policy().class_id
 
 

@@ -24,6 +24,7 @@ DISEASES = (None, "MONDO:0007254", "MONDO:0004992")
 DAYS = ("0001-01-01", "2027-01-14", "2027-01-15", "2027-01-16", "9999-12-31")
 PARAMETERS = ((), (("country", "FR"),), (("country", "DE"),), (("until", "2027-01-16"),), (("until", "2027-01-15"),))
 AGREEMENT_IDS = ("dua-1", "dua-2", "dua-3")
+APPROVAL_IDS = ("irb-1", "irb-2", "irb-3")
 ALMA = OrgId.parse("alma-university")
 SUBJECTS = ((), ((ALMA, None),), ((ALMA, "p-analyst"),), ((ALMA, "p-other"),))
 
@@ -44,7 +45,7 @@ classes = st.builds(
     disease=st.sampled_from(DISEASES),
     modifiers=st.one_of(st.just(()), st.lists(modifiers, max_size=2).map(tuple)),
     agreements=st.sets(st.sampled_from(AGREEMENT_IDS), max_size=2).map(lambda ids: tuple(sorted(ids))),
-    approval_required=st.booleans(),
+    approvals=st.sets(st.sampled_from(APPROVAL_IDS), max_size=2).map(lambda ids: tuple(sorted(ids))),
     discoverable=st.sampled_from(("none", "summary")),
     summary_metrics=st.booleans(),
     relay_may_read=st.booleans(),
@@ -88,7 +89,7 @@ requests = st.builds(
     agreements=st.dictionaries(st.sampled_from(AGREEMENT_IDS), agreements, min_size=1, max_size=3).map(
         lambda items: {key: replace(value, id=key) for key, value in items.items()}
     ),
-    approvals=st.dictionaries(st.sampled_from(("irb-1", "irb-2")), approvals, min_size=1, max_size=2).map(
+    approvals=st.dictionaries(st.sampled_from(APPROVAL_IDS), approvals, min_size=1, max_size=3).map(
         lambda items: {key: replace(value, id=key) for key, value in items.items()}
     ),
 )
@@ -155,7 +156,7 @@ async def test_a_stricter_class_never_widens(
 ) -> None:
     before = await opa_engine.decide_classes(request, held)
     for change in (
-        {"approval_required": True},
+        {"approvals": ("irb-unknown",)},
         {"discoverable": "none"},
         {"summary_metrics": False},
         {"status": "withdrawn"},

@@ -42,7 +42,7 @@ class Access:
     permission: str = GRU
     modifiers: tuple[str, ...] = ()
     agreements: tuple[str, ...] = ()
-    approval_required: bool = False
+    approvals: tuple[str, ...] = ()
     discoverable: str = "none"
     summary_metrics: bool = False
     relay_may_read: bool = True
@@ -54,7 +54,7 @@ class Access:
             "disease": None,
             "modifiers": [{"code": code, "parameters": []} for code in self.modifiers],
             "agreements": list(self.agreements),
-            "approval_required": self.approval_required,
+            "approvals": list(self.approvals),
             "discoverable": self.discoverable,
             "summary_metrics": self.summary_metrics,
             "relay_may_read": self.relay_may_read,
@@ -162,10 +162,18 @@ def _alma() -> Catalogue:
 
 def _north(members: Mapping[str, str], home: str, now: int) -> Catalogue:
     agreement = "dua-respire-sim"
+    approvals = ("irb-analyst", "irb-investigator")
     shown = Access(
-        CONTROLLED, HMB, (IRB,), (agreement,), True, discoverable="summary", summary_metrics=True, relay_may_read=False
+        CONTROLLED,
+        HMB,
+        (IRB,),
+        (agreement,),
+        approvals,
+        discoverable="summary",
+        summary_metrics=True,
+        relay_may_read=False,
     )
-    unlisted = Access(CONTROLLED, HMB, (IRB, NCU), (agreement,), True, relay_may_read=False)
+    unlisted = Access(CONTROLLED, HMB, (IRB, NCU), (agreement,), approvals, relay_may_read=False)
     open_record = Access(REGISTERED, HMB)
     tumour = _carried(
         "breast-cancer", "Breast cancer Wisconsin", "Cell nuclei measured in images of breast masses.", open_record

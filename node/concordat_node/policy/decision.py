@@ -50,7 +50,7 @@ CANARY_ID = "canary"
 CANARY: Mapping[str, Json] = MappingProxyType(
     {
         "agreements": [],
-        "approval_required": False,
+        "approvals": [],
         "discoverable": "summary",
         "disease": None,
         "embargo_until": "0001-01-01",

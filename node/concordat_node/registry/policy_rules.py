@@ -2,10 +2,11 @@
 
 Rules of this file:
 
-* What can only tighten must be written (permission, modifiers, agreements, approval, embargo, status, sensitivity), so
+* What can only tighten must be written (permission, modifiers, agreements, approvals, embargo, status, sensitivity), so
   that leaving it out is an error and not an opening; what can only widen is closed when it is left out.
 * DUO codes are numbers, never labels. A code outside the tables of `vocabulary.py` but of the right form is kept: the
   policy answers it with *review*. Anything else is refused here.
+* Every list has a limit: each class is decided for every requester, so a large one would be a cost that others notice.
 * A DUO permission among the modifiers would be a second permission, and is refused.
 """
 
@@ -33,10 +34,12 @@ from concordat_trust.ids import AssetKind
 from concordat_trust.shape import Shape
 from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, Clearance
 
-MODIFIERS_MAX = 20
-PARAMETERS_MAX = 250
-PARAMETER_LENGTH_MAX = 200
+MODIFIERS_MAX = 10
+PARAMETERS_MAX = 32
+"""Of one modifier: a region of 30 countries, as large as the European Economic Area, can still be written."""
+PARAMETER_LENGTH_MAX = 80
 AGREEMENTS_MAX = 50
+APPROVALS_MAX = 20
 DISEASE_LENGTH_MAX = 60
 
 DISEASE_SPECIFIC = "DUO:0000007"
@@ -56,8 +59,8 @@ def read_policy(shape: Shape, kind: AssetKind) -> PolicyAttributes:
         permission=permission,
         disease=_disease(shape, permission),
         modifiers=_modifiers(shape),
-        agreements=_agreements(shape),
-        approval_required=shape.boolean("approval_required"),
+        agreements=_grant_ids(shape, "agreements", AGREEMENTS_MAX),
+        approvals=_grant_ids(shape, "approvals", APPROVALS_MAX),
         discoverable=_discoverable(shape),
         summary_metrics=_closed_unless_true(shape, "summary_metrics"),
         relay_may_read=_closed_unless_true(shape, "relay_may_read"),
@@ -145,10 +148,10 @@ def _parameter(shape: Shape) -> tuple[str, str]:
     return name, value
 
 
-def _agreements(shape: Shape) -> tuple[str, ...]:
-    ids = shape.texts("agreements", count_max=AGREEMENTS_MAX)
+def _grant_ids(shape: Shape, name: str, count_max: int) -> tuple[str, ...]:
+    ids = shape.texts(name, count_max=count_max)
     if not all(_GRANT_ID.fullmatch(item) for item in ids):
-        raise shape.refuse("agreements", "names something that is not an agreement id")
+        raise shape.refuse(name, "names something that is not the id of an agreement or approval")
     return ids
 
 

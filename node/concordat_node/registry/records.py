@@ -30,7 +30,10 @@ NO_EMBARGO = "0001-01-01"
 CLASS_ID_LENGTH = 32
 
 Subject = tuple[OrgId, str | None]
-"""An organization, or one person of it by its pseudonym; None means everybody the organization vouches for."""
+"""An organization, or one person of it by its pseudonym; None means everybody the organization vouches for.
+
+A grant without any subject is for nobody.
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,7 +49,11 @@ class Modifier:
 
 @dataclass(frozen=True, slots=True)
 class PolicyAttributes:
-    """Everything a policy may decide on, with every list `in_order`."""
+    """Everything a policy may decide on, with every list `in_order`.
+
+    `approvals` are the ethics approvals of which a requester needs one; an approval that a class does not name opens
+    nothing of it. Empty: none is needed, unless a modifier asks for one.
+    """
 
     kind: AssetKind
     sensitivity: int
@@ -54,7 +61,7 @@ class PolicyAttributes:
     disease: str | None
     modifiers: tuple[Modifier, ...]
     agreements: tuple[str, ...]
-    approval_required: bool
+    approvals: tuple[str, ...]
     discoverable: Discoverable
     summary_metrics: bool
     relay_may_read: bool
@@ -64,13 +71,18 @@ class PolicyAttributes:
     def in_order(self) -> PolicyAttributes:
         """Return the same attributes with every list in its one order and without repetitions."""
         modifiers = {Modifier(m.code, tuple(sorted(set(m.parameters)))) for m in self.modifiers}
-        return replace(self, modifiers=tuple(sorted(modifiers)), agreements=tuple(sorted(set(self.agreements))))
+        return replace(
+            self,
+            modifiers=tuple(sorted(modifiers)),
+            agreements=tuple(sorted(set(self.agreements))),
+            approvals=tuple(sorted(set(self.approvals))),
+        )
 
     def to_json(self) -> JsonObject:
         """Return the form that OPA reads and that the class id hashes."""
         return {
             "agreements": list(self.agreements),
-            "approval_required": self.approval_required,
+            "approvals": list(self.approvals),
             "discoverable": self.discoverable,
             "disease": self.disease,
             "embargo_until": self.embargo_until,

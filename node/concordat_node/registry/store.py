@@ -4,6 +4,8 @@ Rules of this file:
 
 * A policy class whose stored attributes no longer hash to its id was changed behind the registry's back. It is left out
   everywhere: a class that is not there is visible to nobody, so damage closes and never opens.
+* A member or holder is read only when its row says one thing: a person, or the whole organization. What lost its rows,
+  or its pseudonym, names nobody.
 * Nothing here decides visibility. The callers are the policy engine, the gate, and the index's own rebuild.
 """
 
@@ -38,6 +40,7 @@ from concordat_node.registry.tables import (
     EVALUATION,
     POLICY_CLASS,
     POLICY_CLASS_AGREEMENT,
+    POLICY_CLASS_APPROVAL,
     POLICY_CLASS_MODIFIER,
     POLICY_CLASS_PARAMETER,
     REGISTRY_STATE,
@@ -184,6 +187,7 @@ def _classes(connection: Connection, ids: Sequence[str] | None = None) -> dict[s
     modifiers = _grouped(connection, POLICY_CLASS_MODIFIER, ids)
     parameters = _grouped(connection, POLICY_CLASS_PARAMETER, ids)
     agreements = _grouped(connection, POLICY_CLASS_AGREEMENT, ids)
+    approvals = _grouped(connection, POLICY_CLASS_APPROVAL, ids)
     rows = _where_in(connection, select(POLICY_CLASS), POLICY_CLASS.c.class_id, ids)
     return {
         row.class_id: PolicyAttributes(
@@ -193,7 +197,7 @@ def _classes(connection: Connection, ids: Sequence[str] | None = None) -> dict[s
             disease=row.disease or None,
             modifiers=_modifiers(modifiers[row.class_id], parameters[row.class_id]),
             agreements=tuple(item.agreement_id for item in agreements[row.class_id]),
-            approval_required=row.approval_required,
+            approvals=tuple(item.approval_id for item in approvals[row.class_id]),
             discoverable=row.discoverable,
             summary_metrics=row.summary_metrics,
             relay_may_read=row.relay_may_read,
@@ -212,7 +216,12 @@ def _modifiers(modifiers: Sequence[Row[Any]], parameters: Sequence[Row[Any]]) ->
 
 
 def _subjects(rows: Sequence[Row[Any]]) -> tuple[Subject, ...]:
-    return tuple((OrgId.parse(row.organization), row.pseudonym or None) for row in rows)
+    """Return whom the rows name; a row whose mark and pseudonym contradict each other names nobody."""
+    return tuple(
+        (OrgId.parse(row.organization), None if row.is_whole_organization else row.pseudonym)
+        for row in rows
+        if row.is_whole_organization == (row.pseudonym == "")
+    )
 
 
 def _where_in(

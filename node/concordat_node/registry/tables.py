@@ -56,6 +56,20 @@ def _owner(name: str, target: str, length: int = ID_LENGTH) -> Column[str]:
     return Column(name, String(length), key, primary_key=True, nullable=False)
 
 
+def _subject_table(name: str, grant: Column[str]) -> Table:
+    """Return the table of those a grant names: one person each, or a whole organization, which is said twice."""
+    return Table(
+        name,
+        METADATA,
+        grant,
+        _word("organization", primary_key=True, length=40),
+        _word("pseudonym", primary_key=True),
+        Column("is_whole_organization", Boolean, nullable=False),
+        # Neither an emptied pseudonym nor a changed mark alone opens the grant to everybody.
+        CheckConstraint("is_whole_organization = (pseudonym = '')", name="subject"),
+    )
+
+
 def _position() -> Column[int]:
     return Column("position", Integer, primary_key=True, nullable=False, autoincrement=False)
 
@@ -77,7 +91,6 @@ POLICY_CLASS = Table(
     Column("sensitivity", Integer, nullable=False),
     _word("permission", length=20),
     _word("disease"),
-    Column("approval_required", Boolean, nullable=False),
     _word("discoverable", length=10),
     Column("summary_metrics", Boolean, nullable=False),
     Column("relay_may_read", Boolean, nullable=False),
@@ -86,7 +99,6 @@ POLICY_CLASS = Table(
     one_of("kind", ASSET_KINDS),
     CheckConstraint(f"sensitivity BETWEEN {min(Clearance):d} AND {max(Clearance):d}", name="sensitivity"),
     CheckConstraint("permission LIKE 'DUO:_______'", name="permission"),
-    CheckConstraint("approval_required IN (true, false)", name="approval_required"),
     one_of("discoverable", DISCOVERABLE),
     CheckConstraint("summary_metrics IN (true, false)", name="summary_metrics"),
     CheckConstraint("relay_may_read IN (true, false)", name="relay_may_read"),
@@ -114,6 +126,13 @@ POLICY_CLASS_AGREEMENT = Table(
     _owner("class_id", "policy_class.class_id", 32),
     # No foreign key: a class may name an agreement that is not there (any more); it then grants nothing.
     _word("agreement_id", primary_key=True, length=ID_LENGTH),
+)
+POLICY_CLASS_APPROVAL = Table(
+    "policy_class_approval",
+    METADATA,
+    _owner("class_id", "policy_class.class_id", 32),
+    # No foreign key, as above.
+    _word("approval_id", primary_key=True, length=ID_LENGTH),
 )
 
 ASSET = Table(
@@ -176,13 +195,7 @@ AGREEMENT_PARTY = Table(
     _owner("agreement_id", "agreement.agreement_id"),
     _word("organization", primary_key=True, length=40),
 )
-AGREEMENT_MEMBER = Table(
-    "agreement_member",
-    METADATA,
-    _owner("agreement_id", "agreement.agreement_id"),
-    _word("organization", primary_key=True, length=40),
-    _word("pseudonym", primary_key=True),
-)
+AGREEMENT_MEMBER = _subject_table("agreement_member", _owner("agreement_id", "agreement.agreement_id"))
 AGREEMENT_PURPOSE = Table(
     "agreement_purpose",
     METADATA,
@@ -202,13 +215,7 @@ APPROVAL = Table(
     one_of("status", GRANT_STATUSES),
     CheckConstraint("approved_at < expires_at", name="validity"),
 )
-APPROVAL_HOLDER = Table(
-    "approval_holder",
-    METADATA,
-    _owner("approval_id", "approval.approval_id"),
-    _word("organization", primary_key=True, length=40),
-    _word("pseudonym", primary_key=True),
-)
+APPROVAL_HOLDER = _subject_table("approval_holder", _owner("approval_id", "approval.approval_id"))
 APPROVAL_PURPOSE = Table(
     "approval_purpose",
     METADATA,

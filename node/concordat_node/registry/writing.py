@@ -30,6 +30,7 @@ from concordat_node.registry.tables import (
     EVALUATION,
     POLICY_CLASS,
     POLICY_CLASS_AGREEMENT,
+    POLICY_CLASS_APPROVAL,
     POLICY_CLASS_MODIFIER,
     POLICY_CLASS_PARAMETER,
     REGISTRY_STATE,
@@ -124,6 +125,12 @@ def _put_classes(connection: Connection, classes: dict[str, PolicyAttributes]) -
         POLICY_CLASS_AGREEMENT,
         [{"class_id": key, "agreement_id": agreement} for key, agreement in agreements],
     )
+    approvals = [(class_id, approval) for class_id, held in new.items() for approval in held.approvals]
+    _insert(
+        connection,
+        POLICY_CLASS_APPROVAL,
+        [{"class_id": key, "approval_id": approval} for key, approval in approvals],
+    )
 
 
 def _class_row(class_id: str, number: int, held: PolicyAttributes) -> dict[str, Any]:
@@ -134,7 +141,6 @@ def _class_row(class_id: str, number: int, held: PolicyAttributes) -> dict[str, 
         "sensitivity": held.sensitivity,
         "permission": held.permission,
         "disease": held.disease or "",
-        "approval_required": held.approval_required,
         "discoverable": held.discoverable,
         "summary_metrics": held.summary_metrics,
         "relay_may_read": held.relay_may_read,
@@ -241,7 +247,12 @@ def _put_approvals(connection: Connection, approvals: list[Approval]) -> None:
 
 def _subject_rows(key: str, grant_id: str, subjects: Iterable[Subject]) -> Rows:
     return [
-        {key: grant_id, "organization": str(organization), "pseudonym": pseudonym or ""}
+        {
+            key: grant_id,
+            "organization": str(organization),
+            "pseudonym": pseudonym or "",
+            "is_whole_organization": pseudonym is None,
+        }
         for organization, pseudonym in subjects
     ]
 

@@ -68,12 +68,7 @@ _state(agreement) := "usable" if {
 	agreement.valid_until <= input.now
 } else := "missing"
 
-# An agreement that names members is for them only; otherwise it is for everybody of its parties.
-_covers(agreement) if {
-	agreement.members == []
-	input.requester.organization in agreement.parties
-}
-
+# Only a named member is covered. An agreement without members covers nobody: lost rows must close, not open.
 _covers(agreement) if {
 	some member in agreement.members
 	member.organization == input.requester.organization

@@ -27,7 +27,7 @@ test_members_may_be_a_whole_organization if {
 	_met(_with({"members": [{"organization": "alma-university", "pseudonym": null}]}))
 }
 
-test_without_named_members_the_parties_are_covered if _met(_with({"members": []}))
+test_an_agreement_without_members_covers_nobody if _not_met(_with({"members": []}), "agreement_missing")
 
 test_another_person_of_the_organization_is_not_covered if {
 	_not_met(
@@ -38,10 +38,6 @@ test_another_person_of_the_organization_is_not_covered if {
 
 test_the_same_pseudonym_of_another_organization_is_not_covered if {
 	_not_met(_with({"members": [{"organization": "vitalis", "pseudonym": "p-analyst"}]}), "agreement_missing")
-}
-
-test_an_organization_that_is_no_party_is_not_covered if {
-	_not_met(_with({"members": [], "parties": ["vitalis"]}), "agreement_missing")
 }
 
 test_members_without_a_pseudonym_field_cover_nobody if {

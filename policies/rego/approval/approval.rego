@@ -1,6 +1,8 @@
 # METADATA
 # title: Ethics approvals
-# description: Whether the requester holds an approval that the owner has on record, for this purpose, now.
+# description: |
+#   Whether the requester holds an approval that the owner has on record for this class, for this purpose, now. An
+#   approval that a class does not name opens nothing of it: a board approves one protocol, not every use.
 # schemas:
 #   - input: schema.input
 package concordat.approval
@@ -9,43 +11,46 @@ import data.concordat.duo
 
 # METADATA
 # title: The class needs an ethics approval
-# description: By its own attribute or by DUO:0000021; needed unless both say otherwise.
+# description: It names approvals, or has DUO:0000021; needed unless both say otherwise.
 # scope: document
 default needed(_) := true
 
 needed(r) := false if {
-	r.approval_required == false
+	r.approvals == []
 	not duo.approval_required(r)
 }
 
 # METADATA
-# title: The class needs no approval, or the requester holds one
+# title: The class needs no approval, or the requester holds one of those it names
+# description: DUO:0000021 on a class that names none is met by nobody.
 # scope: document
 default met(_) := false
 
 met(r) if not needed(r)
 
-met(_) if count(chosen) == 1
+met(r) if count(chosen(r)) == 1
 
 # METADATA
 # title: The approval used
-# description: A list of the one approval that is relied on, the one that expires last; empty when none is usable.
-chosen := [longest |
-	longest := max([[input.approvals[id].expires_at, id] | some id, "usable" in _states])[1]
+# description: |
+#   A list of the one approval of the class that is relied on, the one that expires last; empty when none is usable.
+chosen(r) := [longest |
+	longest := max([[input.approvals[id].expires_at, id] | some id in r.approvals; _states[id] == "usable"])[1]
 ]
 
 # METADATA
 # title: Why no approval is usable
-# description: The code of what comes closest; `approval_missing` when none names the requester.
-missing_code := concat("_", ["approval", _closest])
+# description: The code of what comes closest; `approval_missing` when no approval of the class names the requester.
+missing_code(r) := concat("_", ["approval", _closest(r)])
 
-_closest := states[0] if {
-	found := {state | some state in _states}
+_closest(r) := states[0] if {
+	found := {_states[id] | some id in r.approvals}
 	states := [state | some state in _by_closeness; state in found]
 } else := "missing"
 
 _by_closeness := ["expired", "not_yet_valid", "purpose", "revoked"]
 
+# The state of each approval for this requester and purpose, worked out once for all classes.
 _states[id] := _state(approval) if some id, approval in input.approvals
 
 _state(approval) := "usable" if {

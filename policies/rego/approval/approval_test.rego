@@ -11,13 +11,13 @@ _with(changes) := json.patch(example.request, [{
 
 _not_met(request, code) if {
 	not approval.met(example.controlled) with input as request
-	approval.chosen == [] with input as request
-	approval.missing_code == code with input as request
+	approval.chosen(example.controlled) == [] with input as request
+	approval.missing_code(example.controlled) == code with input as request
 }
 
 _met(request) if {
 	approval.met(example.controlled) with input as request
-	approval.chosen == ["irb-1"] with input as request
+	approval.chosen(example.controlled) == ["irb-1"] with input as request
 }
 
 test_a_holder_has_the_approval if _met(example.request)
@@ -69,15 +69,41 @@ test_the_longest_approval_is_relied_on if {
 		"path": "/approvals/irb-0",
 		"value": object.union(example.approval, {"id": "irb-0", "expires_at": example.now + 9000}),
 	}])
-	approval.chosen == ["irb-0"] with input as request
+	approval.chosen(example.changed({"approvals": ["irb-0", "irb-1"]})) == ["irb-0"] with input as request
 }
 
-test_a_class_needs_an_approval_by_attribute_or_by_modifier if {
+test_an_approval_that_the_class_does_not_name_does_not_help if {
+	other := example.changed({"approvals": ["irb-2"]})
+	not approval.met(other) with input as example.request
+	approval.chosen(other) == [] with input as example.request
+	approval.missing_code(other) == "approval_missing" with input as example.request
+}
+
+test_the_modifier_without_a_named_approval_is_met_by_nobody if {
+	class := example.modified([{"code": "DUO:0000021", "parameters": []}])
+	not approval.met(class) with input as example.request
+	approval.missing_code(class) == "approval_missing" with input as example.request
+	approval.met(object.union(class, {"approvals": ["irb-1"]})) with input as example.request
+}
+
+test_what_comes_closest_is_said if {
+	request := json.patch(_with({"status": "revoked"}), [{
+		"op": "add",
+		"path": "/approvals/irb-0",
+		"value": object.union(example.approval, {"id": "irb-0", "expires_at": example.now}),
+	}])
+	class := example.changed({"approvals": ["irb-0", "irb-1"]})
+	approval.missing_code(class) == "approval_expired" with input as request
+	approval.missing_code(example.controlled) == "approval_revoked" with input as request
+}
+
+test_a_class_needs_an_approval_by_naming_one_or_by_modifier if {
 	approval.needed(example.controlled)
 	not approval.needed(example.open)
 	approval.needed(example.modified([{"code": "DUO:0000021", "parameters": []}]))
-	approval.needed(example.changed({"approval_required": null}))
-	approval.needed(object.remove(example.open, ["approval_required"]))
+	approval.needed(example.changed({"approvals": null}))
+	approval.needed(object.union(example.open, {"approvals": {}}))
+	approval.needed(object.remove(example.open, ["approvals"]))
 }
 
 test_a_class_that_needs_none_is_met_without if {

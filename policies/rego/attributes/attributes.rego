@@ -20,7 +20,8 @@ well_formed(r) if {
 	every modifier in r.modifiers { _modifier(modifier) }
 	is_array(r.agreements)
 	every id in r.agreements { is_string(id) }
-	is_boolean(r.approval_required)
+	is_array(r.approvals)
+	every id in r.approvals { is_string(id) }
 	r.discoverable in {"none", "summary"}
 	is_boolean(r.summary_metrics)
 	is_boolean(r.relay_may_read)

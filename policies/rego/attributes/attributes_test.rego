@@ -49,7 +49,11 @@ test_parameters_are_texts if {
 	}
 }
 
-test_agreements_are_texts if not attributes.well_formed(example.changed({"agreements": [1]}))
+test_agreements_and_approvals_are_texts if {
+	not attributes.well_formed(example.changed({"agreements": [1]}))
+	not attributes.well_formed(example.changed({"approvals": [1]}))
+	not attributes.well_formed(example.changed({"approvals": ["irb-1", null]}))
+}
 
 test_days if {
 	attributes.is_day("2027-01-15")

@@ -107,7 +107,7 @@ refusals(r) := {code | some code in _refusal_codes; not _holds(code, r)}
 # description: The codes of the conditions that are not met and that somebody can grant.
 open_conditions(r) := union({
 	{agreement.missing_code(r) | not agreement.met(r)},
-	{approval.missing_code | not approval.met(r)},
+	{approval.missing_code(r) | not approval.met(r)},
 	{"modifier_review" | not duo.understood(r)},
 })
 
@@ -198,6 +198,6 @@ _valid_until(r) := earliest if {
 
 _ends(r) := union({
 	{input.agreements[id].valid_until | some id in agreement.chosen(r)},
-	{input.approvals[id].expires_at | approval.needed(r); some id in approval.chosen},
+	{input.approvals[id].expires_at | some id in approval.chosen(r)},
 	duo.time_limits(r),
 })

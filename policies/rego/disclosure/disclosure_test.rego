@@ -46,7 +46,7 @@ test_open_use_needs_nothing if {
 }
 
 test_an_approval_alone_is_a_ground if {
-	decision := _decide(object.union(example.open, {"approval_required": true}), example.request)
+	decision := _decide(object.union(example.open, {"approvals": ["irb-1"]}), example.request)
 	decision.reasons == [{"code": "approval_covers", "public": true}]
 	decision.valid_until == example.now + 3000
 }
@@ -60,7 +60,7 @@ test_valid_until_is_the_earliest_end if {
 	until := {"modifiers": [{"code": "DUO:0000025", "parameters": [{"name": "until", "value": "2027-01-16"}]}]}
 	_decide(object.union(example.open, until), example.request).valid_until == 1800057600
 	_decide(object.union(example.controlled, until), example.request).valid_until == example.now + 3000
-	_decide(example.changed({"approval_required": false}), example.request).valid_until == example.now + 5000
+	_decide(example.changed({"approvals": []}), example.request).valid_until == example.now + 5000
 }
 
 test_what_can_be_granted_leaves_a_summary if {

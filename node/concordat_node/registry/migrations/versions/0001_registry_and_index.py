@@ -39,7 +39,6 @@ def _policy_classes() -> None:
         sa.Column("sensitivity", sa.Integer(), nullable=False),
         sa.Column("permission", sa.String(length=20), nullable=False),
         sa.Column("disease", sa.String(length=200), nullable=False),
-        sa.Column("approval_required", sa.Boolean(), nullable=False),
         sa.Column("discoverable", sa.String(length=10), nullable=False),
         sa.Column("summary_metrics", sa.Boolean(), nullable=False),
         sa.Column("relay_may_read", sa.Boolean(), nullable=False),
@@ -50,7 +49,6 @@ def _policy_classes() -> None:
         sa.CheckConstraint("kind IN ('model', 'dataset')", name=op.f("ck_policy_class_kind")),
         sa.CheckConstraint("permission LIKE 'DUO:_______'", name=op.f("ck_policy_class_permission")),
         sa.CheckConstraint("status IN ('draft', 'active', 'withdrawn')", name=op.f("ck_policy_class_status")),
-        sa.CheckConstraint("approval_required IN (true, false)", name=op.f("ck_policy_class_approval_required")),
         sa.CheckConstraint("relay_may_read IN (true, false)", name=op.f("ck_policy_class_relay_may_read")),
         sa.CheckConstraint("sensitivity BETWEEN 0 AND 3", name=op.f("ck_policy_class_sensitivity")),
         sa.CheckConstraint("summary_metrics IN (true, false)", name=op.f("ck_policy_class_summary_metrics")),
@@ -86,6 +84,15 @@ def _policy_classes() -> None:
             ["class_id"], ["policy_class.class_id"], name=op.f("fk_policy_class_agreement_class_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("class_id", "agreement_id", name=op.f("pk_policy_class_agreement")),
+    )
+    op.create_table(
+        "policy_class_approval",
+        sa.Column("class_id", sa.String(length=32), nullable=False),
+        sa.Column("approval_id", sa.String(length=120), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["class_id"], ["policy_class.class_id"], name=op.f("fk_policy_class_approval_class_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("class_id", "approval_id", name=op.f("pk_policy_class_approval")),
     )
 
 
@@ -187,6 +194,8 @@ def _agreements() -> None:
         sa.Column("agreement_id", sa.String(length=120), nullable=False),
         sa.Column("organization", sa.String(length=40), nullable=False),
         sa.Column("pseudonym", sa.String(length=200), nullable=False),
+        sa.Column("is_whole_organization", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("is_whole_organization = (pseudonym = '')", name=op.f("ck_agreement_member_subject")),
         sa.ForeignKeyConstraint(
             ["agreement_id"],
             ["agreement.agreement_id"],
@@ -228,6 +237,8 @@ def _approvals() -> None:
         sa.Column("approval_id", sa.String(length=120), nullable=False),
         sa.Column("organization", sa.String(length=40), nullable=False),
         sa.Column("pseudonym", sa.String(length=200), nullable=False),
+        sa.Column("is_whole_organization", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("is_whole_organization = (pseudonym = '')", name=op.f("ck_approval_holder_subject")),
         sa.ForeignKeyConstraint(
             ["approval_id"], ["approval.approval_id"], name=op.f("fk_approval_holder_approval_id"), ondelete="CASCADE"
         ),
