@@ -28,6 +28,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from concordat_coordinator.aiohttp_transport import AiohttpTransport
+from concordat_coordinator.api.connection import BoundedConnection
 from concordat_coordinator.api.door import RelayDoor
 from concordat_coordinator.api.http import build_app
 from concordat_coordinator.errors import CoordinatorNotMember, CoordinatorNotReady, PortInUse
@@ -46,6 +47,8 @@ FIRST_POLL_PAUSE_S = 1.0
 JITTER_SHARE = 0.2
 KEEP_ALIVE_S = 75
 BACKLOG = 512
+CONNECTIONS_MAX = 512
+"""Open connections; from this one on a request is answered 503 at once."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("concordat.coordinator")
 Announce = Callable[[str], None]
@@ -104,18 +107,7 @@ async def serve(settings: Settings, announce: Announce) -> None:
     """
     with contextlib.closing(listen(settings.host, settings.port)) as listener:
         coordinator = compose(settings)
-        config = uvicorn.Config(
-            coordinator.app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=settings.stop_grace_s,
-        )
+        config = server_config(coordinator.app, stop_grace_s=settings.stop_grace_s)
         server = _Server(config, opened=lambda: announce(_address(listener)))
         with _stopping_on_signals(asyncio.current_task(), server, coordinator.relay):
             try:
@@ -124,6 +116,23 @@ async def serve(settings: Settings, announce: Announce) -> None:
                     await server.serve(sockets=[listener])
             except asyncio.CancelledError:
                 return  # a signal before the server took over: nothing was under way
+
+
+def server_config(app: FastAPI, *, stop_grace_s: int) -> uvicorn.Config:
+    """Return how the application is served: HTTP/1.1 only, bounded in connections and in every wait."""
+    return uvicorn.Config(
+        app,
+        http=BoundedConnection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=stop_grace_s,
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

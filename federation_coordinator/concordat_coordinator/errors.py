@@ -12,6 +12,12 @@ class AskTooLarge(RequesterError):
     hint = "Ask for less, or ask the organizations in several questions."
 
 
+class BodyTooSlow(PeerFailure):
+    code = "relay_body_too_slow"
+    sentence = "The question's body did not arrive within {seconds_max} s."
+    hint = "Send the whole body at once; look at what is between the sender and the coordinator."
+
+
 class DeadlineOutOfRange(RequesterError):
     code = "relay_deadline_out_of_range"
     sentence = "A deadline of {deadline_ms} ms is not between {deadline_ms_min} and {deadline_ms_max}."

@@ -17,12 +17,16 @@ import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from concordat_node.api.connection import BoundedConnection
 from concordat_node.app import Node, build_node
 from concordat_node.errors import PortInUse
 from concordat_node.settings import Settings
 
 BACKLOG = 512
+CONNECTIONS_MAX = 512
+"""Open connections; from this one on a request is answered 503 at once."""
 KEEP_ALIVE_S = 75
 Announce = Callable[[str], None]
 
@@ -52,19 +56,25 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _run(node: Node, listener: socket.socket, announce: Announce) -> None:
-    config = uvicorn.Config(
-        node.app,
-        http="httptools",
+def server_config(app: ASGIApp, *, stop_grace_s: int) -> uvicorn.Config:
+    """Return how the application is served: HTTP/1.1 only, bounded in connections and in every wait."""
+    return uvicorn.Config(
+        app,
+        http=BoundedConnection,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        limit_concurrency=CONNECTIONS_MAX,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=node.settings.stop_grace_s,
+        timeout_graceful_shutdown=stop_grace_s,
     )
+
+
+async def _run(node: Node, listener: socket.socket, announce: Announce) -> None:
+    config = server_config(node.app, stop_grace_s=node.settings.stop_grace_s)
     server = _Server(config, opened=lambda: announce(address_of(listener)))
     with _stopping_on_signals(asyncio.current_task(), server):
         try:

@@ -17,6 +17,7 @@ from concordat_coordinator.admission import PATH
 from concordat_coordinator.api.schema import check_documents
 from concordat_coordinator.errors import (
     AskTooLarge,
+    BodyTooSlow,
     CoordinatorNotReady,
     CoordinatorOverloaded,
     CoordinatorStopping,
@@ -35,6 +36,7 @@ RETRY_AFTER_S = "1"
 
 _STATUS: tuple[tuple[tuple[type[ConcordatError], ...], int], ...] = (
     ((AskTooLarge,), 413),
+    ((BodyTooSlow,), 408),
     ((CoordinatorOverloaded, CoordinatorStopping, CoordinatorNotReady), 503),
     ((ContentDigestMismatch,), 400),
     ((RequestSignatureInvalid, PresenterUnknown, TokenRefused), 401),

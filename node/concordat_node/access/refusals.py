@@ -23,6 +23,7 @@ FAILED: Final = "node_failed"
 HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "body_too_large": 413,
+        "body_too_slow": 408,
         "content_digest_mismatch": 400,
         "request_signature_invalid": 401,
         "presenter_unknown": 401,
@@ -52,6 +53,12 @@ HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
         FAILED: 500,
     }
 )
+
+
+class BodyTooSlow(PeerFailure):
+    code = "body_too_slow"
+    sentence = "The request's body did not arrive in time."
+    hint = "Send the whole body at once; look at what is between the sender and the node."
 
 
 class NodeOverloaded(PeerFailure):

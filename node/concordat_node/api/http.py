@@ -3,24 +3,27 @@
 Rules of this file:
 
 * The body is read whole before anything parses it, counted while it arrives and refused at the limit;
-  `content-length` is believed only when it is too large.
+  `content-length` is believed only when it is too large. It has a deadline from its first byte to its last, so that
+  a byte now and then holds no connection.
 * A header that is there twice is refused: two readers could take different ones for the signed one.
 * Nothing is decided here. Introspection, playground and OpenAPI pages do not exist.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from concordat_node.access.refusals import refusal
+from concordat_node.access.refusals import BodyTooSlow, refusal
 from concordat_node.api.door import NodeDoor
 from concordat_trust.wire.transport import WireRequest, WireResponse
 
 HEADER_BYTES_MAX = 131_072
+BODY_SECONDS_MAX = 10.0
 _SINGLE: Final = frozenset(
     {
         "authorization",
@@ -37,11 +40,12 @@ _SINGLE: Final = frozenset(
 
 
 class BodyLimit:
-    """Pure ASGI: refuses bodies over `bytes_max` and headers that are doubled or too large."""
+    """Pure ASGI: refuses bodies over `bytes_max` or `seconds_max` and headers that are doubled or too large."""
 
-    def __init__(self, app: ASGIApp, *, bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, *, bytes_max: int, seconds_max: float) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._seconds_max = seconds_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +55,12 @@ class BodyLimit:
         if problem is not None:
             await _send(refusal(problem), send)
             return
-        body = await _whole_body(receive, self._bytes_max)
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                body = await _whole_body(receive, self._bytes_max)
+        except TimeoutError:
+            await _send(refusal(BodyTooSlow.code), send)
+            return
         if body is None:
             await _send(refusal("body_too_large"), send)
             return
@@ -59,7 +68,12 @@ class BodyLimit:
 
 
 def node_app(
-    door: NodeDoor, *, is_ready: Callable[[], bool], request_bytes_max: int, routers: Sequence[APIRouter] = ()
+    door: NodeDoor,
+    *,
+    is_ready: Callable[[], bool],
+    request_bytes_max: int,
+    body_seconds_max: float = BODY_SECONDS_MAX,
+    routers: Sequence[APIRouter] = (),
 ) -> ASGIApp:
     """Return the ASGI application of a node."""
     app = FastAPI(title="Concordat node", docs_url=None, redoc_url=None, openapi_url=None)
@@ -83,7 +97,7 @@ def node_app(
 
     for router in routers:
         app.include_router(router)
-    return BodyLimit(app, bytes_max=request_bytes_max)
+    return BodyLimit(app, bytes_max=request_bytes_max, seconds_max=body_seconds_max)
 
 
 def _header_problem(scope: Scope, bytes_max: int) -> str | None:
