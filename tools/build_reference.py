@@ -1,7 +1,7 @@
 """Write the reference pages of `docs/reference` from the code itself; with --check, say what is out of date.
 
 Pages: errors.md (every error class), settings.md (every option of node and coordinator), commands.md (every command's
-help), reasons.md (every code that the policy can give). Exit codes: 0 done, 7 a page is out of date.
+help), policy-codes.md (every code that the policy can give). Exit codes: 0 done, 7 a page is out of date.
 """
 
 from __future__ import annotations

@@ -112,10 +112,13 @@ def _after(path: Path) -> Asked:
 
 def _party(path: Path) -> OrgId | None:
     """Return who is to be named: the organization whose answer was touched, the coordinator, or its merge (None)."""
-    if path[0] == "answers":
+    if path[0] == "answers" and path[2:] == ("organization",):
+        return RELAY  # the altered name is nobody's, so the coordinator's whole message is malformed
+    # An answer whose organization has no name any more is not read at all.
+    if path[0] == "answers" and path[2:] != ("organization",):
         answers: Any = _honest()[1]["answers"]
         return OrgId.parse(answers[path[1]]["organization"])
-    return RELAY if path[0] == "delivery" else None
+    return None if path[0] == "merged" else RELAY
 
 
 # What home takes from the signed delivery and does not even read where it stands beside the answer.

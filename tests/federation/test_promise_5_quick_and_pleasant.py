@@ -117,6 +117,7 @@ def _three_people_see_three_things(asks: list[dict[str, Any]]) -> None:
     assert guest < lapsed < analyst
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("moment", ["training the models", "=== asked by"])
 def test_promise_5_ctrl_c_in_the_middle_stops_and_removes_everything(tmp_path: Path, folder: Path, moment: str) -> None:

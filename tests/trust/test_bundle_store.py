@@ -78,7 +78,11 @@ def test_many_files_together_are_bounded(tmp_path: Path) -> None:
     assert "too large" in refused(tmp_path / "x.zip", zipped(*entries))
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>", b"PK\x03\x04 broken", zipped(("a.json", b"abc"))[:-30]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html>", b"PK\x03\x04 broken", zipped(("a.json", b"abc"))[:-30]],
+    ids=["empty", "html", "broken", "truncated"],
+)
 def test_bytes_that_are_no_archive_are_refused(data: bytes, tmp_path: Path) -> None:
     assert "not a ZIP archive" in refused(tmp_path / "x.zip", data)
 

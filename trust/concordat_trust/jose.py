@@ -1,4 +1,4 @@
-"""The one place where a compact JWS is made or believed; nothing else imports `jwt`.
+"""The one place where a compact JWS of the network is made or believed.
 
 Rules of this file:
 

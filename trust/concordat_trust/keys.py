@@ -5,8 +5,7 @@ Rules of this file:
 * A private key is one PKCS#8 PEM file with an Ed25519 key and no permission for group or others. A file that others
   can read is refused, not repaired: it has to be assumed copied.
 * The checks are made on the opened file, so that it cannot be exchanged between check and reading.
-* This is the only module of the package, beside the bundle store, that touches the file system. The values themselves
-  are in `jwk` and are offered here again.
+* This module touches the file system; the values themselves are in `jwk`, which is pure, and are offered here again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What policies must pass before they are used: format, strict check, tests with coverage.
 
-`./concordat check` and `concordat node policy check` call `run_rego_gates`; it decides nothing and changes nothing.
+`./concordat check` and `./concordat check` call `run_rego_gates`; it decides nothing and changes nothing.
 """
 
 from __future__ import annotations

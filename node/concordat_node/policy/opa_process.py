@@ -61,7 +61,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 class OpaStartFailed(OperatorError):
     code = "opa_start_failed"
     sentence = "OPA did not become ready: {problem}."
-    hint = "Run `concordat node policy check`; if the policies are good, look at the memory and limits of this machine."
+    hint = "Run `./concordat check`; if the policies are good, look at the memory and limits of this machine."
 
 
 class OpaProcess:
