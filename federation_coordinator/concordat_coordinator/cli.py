@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from concordat_coordinator.settings import Settings
     from concordat_trust.errors import ConcordatError
 
-EXIT_DONE, EXIT_USAGE, EXIT_TRUST, EXIT_UNREACHABLE = 0, 2, 6, 8
+EXIT_DONE, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_TRUST, EXIT_UNREACHABLE = 0, 1, 2, 6, 8
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -87,11 +87,11 @@ def _tell_error(error: ConcordatError, *, as_json: bool) -> None:
 
 
 def _exit_code(error: ConcordatError) -> int:
-    from concordat_coordinator.errors import CoordinatorNotMember
-    from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument
+    from concordat_coordinator.errors import CoordinatorNotMember, CoordinatorSettingInvalid
+    from concordat_trust.errors import PeerFailure, RefusedDocument
 
     if isinstance(error, RefusedDocument | CoordinatorNotMember):
         return EXIT_TRUST
     if isinstance(error, PeerFailure):
         return EXIT_UNREACHABLE
-    return EXIT_USAGE if isinstance(error, OperatorError) else 1
+    return EXIT_USAGE if isinstance(error, CoordinatorSettingInvalid) else EXIT_UNEXPECTED

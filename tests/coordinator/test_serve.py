@@ -226,7 +226,7 @@ def test_a_port_in_use_is_a_clear_error(place: Place, capsys: pytest.CaptureFixt
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert place.run("--port", str(taken.getsockname()[1])) == 2
+        assert place.run("--port", str(taken.getsockname()[1])) == 1
     assert _error(capsys) == "coordinator_port_in_use"
 
 
@@ -246,7 +246,7 @@ def test_a_key_that_the_bundle_does_not_name_stops_the_start(place: Place, capsy
 
 def test_a_key_that_others_can_read_stops_the_start(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     (place.folder / "data" / "keys" / "request.pem").chmod(0o644)
-    assert place.run() == 2
+    assert place.run() == 1
     assert _error(capsys) == "key_file_permissions"
 
 
