@@ -10,11 +10,11 @@ import pytest
 from concordat_trust import jose
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.repository import MemberProfile, sign_member, sign_role
-from concordat_trust.bundle.statement import STATEMENT_TYPE
+from concordat_trust.bundle.statement import STATEMENT_TYPE, listed_key
 from concordat_trust.bundle.tuf_api import Delegations
 from concordat_trust.canonical import Json, JsonObject, parse_object
-from concordat_trust.directory import KeyUnknown
-from concordat_trust.encoding import unb64u
+from concordat_trust.directory import KeyUnknown, KeyUse, OrganizationSuspended
+from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey, public_jwk
 from tests.factories.network import NOW, make_key
@@ -63,6 +63,15 @@ def only_closed(repo: Repository, member: OrgId = NORTH, at: int = NOW) -> str:
 
 def node(claims: JsonObject) -> JsonObject:
     return inner(inner(claims, "metadata"), "concordat_node")
+
+
+def listed(repo: Repository, member: OrgId, use: str) -> list[Json]:
+    """Return the entries that a member's good statement lists for a use, for anybody to copy."""
+    name = next(n for n in repo.files if n.startswith(f"targets/members/{member}/"))
+    claims = parse_object(unb64u(repo.files[name].decode().split(".")[1]), bytes_max=16_384)
+    entries = inner(node(claims), "keys")[use]
+    assert isinstance(entries, list)
+    return entries
 
 
 def inner(obj: JsonObject, name: str) -> JsonObject:
@@ -251,17 +260,79 @@ def test_an_endpoint_belongs_to_the_member_admitted_earlier() -> None:
     assert only_closed(repo, VITALIS) == "statement_endpoint_shared"
 
 
-def test_a_request_key_belongs_to_the_member_admitted_earlier() -> None:
-    stolen = Repository().network.keys[NORTH]["request"]
-    listed: Json = [public_jwk(stolen.public_key)]
+def test_a_request_key_that_two_members_hold_belongs_to_the_one_admitted_earlier() -> None:
+    shared = Repository().network.keys[NORTH]["request"]
+    listed: Json = [listed_key(VITALIS, "request", shared)]
     repo = republish(lambda c: inner(node(c), "keys").update(request=listed), member=VITALIS)
     assert only_closed(repo, VITALIS) == "statement_key_shared"
-    assert repo.verify().request_key_owner(stolen.key_id).id == NORTH
+    assert repo.verify().request_key_owner(shared.key_id).id == NORTH
+
+
+@pytest.mark.parametrize("use", ["query_token", "attestation", "request"])
+def test_a_member_that_lists_a_public_key_of_a_later_one_closes_only_itself(use: KeyUse) -> None:
+    repo = Repository()
+    own, foreign = repo.network.keys[NORTH][use], repo.network.keys[VITALIS][use]
+    proved = next(iter(listed(repo, VITALIS, use)))
+    for stolen in (public_jwk(foreign.public_key), proved):
+        both: Json = [listed_key(NORTH, use, own), stolen]
+        squatted = republish(lambda c, both=both: inner(node(c), "keys").update({use: both}))  # type: ignore[misc]
+        assert only_closed(squatted) == "statement_key_unproven"
+        assert squatted.verify().key(VITALIS, use, foreign.key_id) == foreign.public_key
+
+
+def test_a_key_is_proved_for_one_member_and_one_use() -> None:
+    key = make_key("fresh")
+    good = listed_key(NORTH, "request", key)
+    proof = good["proof"]
+    assert isinstance(proof, str)
+    broken: list[Json] = [
+        listed_key(NORTH, "attestation", key),
+        listed_key(VITALIS, "request", key),
+        {**good, "proof": listed_key(NORTH, "request", make_key("other"))["proof"]},
+        {**good, "proof": b64u(key.sign(b""))},
+        {**good, "proof": proof + "="},
+        {**good, "proof": 1},
+        {name: value for name, value in good.items() if name != "proof"},
+    ]
+    for entry in broken:
+        repo = republish(lambda c, entry=entry: inner(node(c), "keys").update(request=[entry]))  # type: ignore[misc]
+        assert only_closed(repo) == "statement_key_unproven"
+    assert dict(republish(lambda c: inner(node(c), "keys").update(request=[good])).verify().unusable) == {}
+
+
+def test_the_text_that_proves_a_key_is_fixed() -> None:
+    key = make_key("fresh")
+    text = f'{{"key_id":"{key.key_id}","member":"north-hospital","proof":"concordat-key-possession-1","use":"request"}}'
+    assert listed_key(NORTH, "request", key) == {**key.public_jwk, "proof": b64u(key.sign(text.encode()))}
+
+
+def test_a_suspended_member_keeps_nobody_from_its_endpoint() -> None:
+    repo = republish(lambda c: node(c).update(endpoint="https://vitalis.example"))
+    assert only_closed(repo, VITALIS) == "statement_endpoint_shared"
+    repo.publish_suspended({NORTH: 2}, 2)
+    repo.renew(NOW + 1)
+    bundle = repo.verify(at=NOW + 1)
+    assert dict(bundle.unusable) == {}
+    assert bundle.organizations == ("alma-university", "vitalis")
+
+
+def test_a_suspended_member_keeps_nobody_from_a_key_that_both_hold() -> None:
+    repo = Repository()
+    shared, own = repo.network.keys[VITALIS]["request"], repo.network.keys[NORTH]["request"]
+    both: Json = [listed_key(NORTH, "request", key) for key in (shared, own)]
+    repo = republish(lambda c: inner(node(c), "keys").update(request=both))
+    assert only_closed(repo, VITALIS) == "statement_key_shared"
+    repo.publish_suspended({NORTH: 2}, 2)
+    repo.renew(NOW + 1)
+    bundle = repo.verify(at=NOW + 1)
+    assert bundle.request_key_owner(shared.key_id).id == VITALIS
+    with pytest.raises(OrganizationSuspended):
+        bundle.request_key_owner(own.key_id)
 
 
 def test_a_member_that_is_refused_claims_nothing() -> None:
     key = Repository().network.keys[VITALIS]["request"]
-    listed: Json = [public_jwk(key.public_key)]
+    listed: Json = [listed_key(NORTH, "request", key)]
 
     def change(claims: JsonObject) -> None:
         inner(node(claims), "keys")["request"] = listed
@@ -283,9 +354,9 @@ def test_one_key_for_two_uses_is_refused() -> None:
 def test_one_key_listed_twice_is_refused() -> None:
     def change(claims: JsonObject) -> None:
         keys = inner(node(claims), "keys")
-        listed = keys["request"]
-        assert isinstance(listed, list)
-        keys["request"] = listed * 2
+        entries = keys["request"]
+        assert isinstance(entries, list)
+        keys["request"] = entries * 2
 
     assert only_closed(republish(change)) == "statement_key_shared"
 
@@ -297,14 +368,14 @@ def test_the_entity_key_for_a_use_is_refused() -> None:
 
 
 @pytest.mark.parametrize("use", ["query_token", "attestation", "request"])
-def test_every_use_needs_at_least_one_key_and_at_most_eight(use: str) -> None:
-    def listed(count: int) -> Json:
-        return [public_jwk(make_key(f"{use}/{i}").public_key) for i in range(count)]
+def test_every_use_needs_at_least_one_key_and_at_most_eight(use: KeyUse) -> None:
+    def made(count: int) -> Json:
+        return [listed_key(NORTH, use, make_key(f"{use}/{i}")) for i in range(count)]
 
-    for wrong in (listed(0), listed(9), None, "key", [None]):
+    for wrong in (made(0), made(9), None, "key", [None]):
         repo = republish(lambda c, wrong=wrong: inner(node(c), "keys").update({use: wrong}))  # type: ignore[misc]
         assert only_closed(repo) == "statement_malformed"
-    eight = listed(8)
+    eight = made(8)
     assert dict(republish(lambda c: inner(node(c), "keys").update({use: eight})).verify().unusable) == {}
 
 

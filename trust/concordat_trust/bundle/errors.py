@@ -174,6 +174,12 @@ class StatementKeyShared(StatementRefused):
     hint = "Make a fresh key for every use; a key must name one member and one use."
 
 
+class StatementKeyUnproven(StatementRefused):
+    code = "statement_key_unproven"
+    sentence = "{member} lists a key for {use} without showing that it holds it."
+    hint = "Sign the statement again with the private keys at hand; each listed key signs who uses it and for what."
+
+
 class MirrorUnreachable(PeerFailure):
     code = "mirror_unreachable"
     sentence = "No bundle from {mirror}: {problem}."

@@ -3,6 +3,15 @@
 A member is listed by the keyholders, so its role and its statement file must be there and unchanged: otherwise somebody
 between them and us shortened or altered the roster, and the whole bundle is refused. What is inside is the member's own
 doing: a fault there closes this member (`unusable`) and nobody else.
+
+Who owns a key or an endpoint (BR-10):
+
+* A member claims only keys that it has proved to hold (`statement`). A key that two members hold belongs to the one
+  listed earlier.
+* An endpoint cannot be proved from here. The member listed earlier keeps it; who was listed later and names the same
+  one is closed until one of them publishes another, or the earlier one is suspended.
+* Who cannot be asked owns nothing: a suspended, removed or unusable member keeps nobody from a key or an endpoint. So
+  one keyholder can free whom a hostile member stands in the way of, by suspending the hostile one.
 """
 
 from __future__ import annotations
@@ -43,7 +52,7 @@ def statement_path(member: str) -> str:
 
 @dataclass(slots=True)
 class Members:
-    """The members read so far, in the order of their admission: an earlier one keeps its keys and endpoint (BR-10)."""
+    """The members read so far, in the order of their admission."""
 
     found: dict[OrgId, Member] = field(default_factory=dict)
     unusable: dict[OrgId, StatementRefused] = field(default_factory=dict)
@@ -71,6 +80,12 @@ class Members:
         self.key_owners |= dict.fromkeys(keys, member)
         self.request_owners |= dict.fromkeys(statement.keys["request"], member)
 
+    def name_suspended(self) -> None:
+        """Let the request keys of suspended members name them, so that a refusal can say why; owned ones stay."""
+        for member in self.found.values():
+            for key_id in member.keys.get("request", {}) if member.suspended else ():
+                self.request_owners.setdefault(key_id, member.id)
+
 
 def read_members(
     files: BundleFiles, top: TopLevel, network: NetworkPolicy, *, suspended: Mapping[OrgId, int], at: int
@@ -82,11 +97,13 @@ def read_members(
         statement: EntityStatement | None = None
         try:
             statement = _statement(files, top, policy, role, at)
-            members.claim(policy.id, statement)
+            if policy.id not in suspended:
+                members.claim(policy.id, statement)
         except StatementRefused as error:
             members.unusable[policy.id] = error
             statement = None
         members.found[policy.id] = _member(policy, statement, suspended=policy.id in suspended)
+    members.name_suspended()
     return members
 
 

@@ -6,6 +6,8 @@ Rules of this file:
   and by nothing else: the `jwks` inside is for other readers and must name the same keys.
 * `metadata` describes exactly the kind that the keyholders listed: `concordat_node` or `concordat_coordinator`, with
   one endpoint (scheme, host, port) and the public keys per use. A key has one use and one owner.
+* Every listed key carries a proof that the member holds it: its own signature over who uses it and for what
+  (`listed_key`). Public keys are public, so without it a member could list another's and take it away from it.
 * What a member may claim about its people is not here but in the network policy.
 """
 
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from concordat_trust import jose
@@ -24,6 +27,7 @@ from concordat_trust.bundle.errors import (
     StatementEndpointInvalid,
     StatementExpired,
     StatementKeyShared,
+    StatementKeyUnproven,
     StatementLifetime,
     StatementMalformed,
     StatementNotYetValid,
@@ -33,11 +37,12 @@ from concordat_trust.bundle.errors import (
     StatementWrongSubject,
 )
 from concordat_trust.bundle.policy import MemberKind
-from concordat_trust.canonical import JsonObject
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes
 from concordat_trust.directory import KeyUnknown, KeyUse
+from concordat_trust.encoding import EncodingInvalid, b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
-from concordat_trust.jwk import SigningKey, public_jwk, public_key_from_jwk, thumbprint
+from concordat_trust.jwk import SigningKey, public_key_from_jwk, thumbprint
 from concordat_trust.shape import Shape
 from concordat_trust.token_errors import (
     TokenExpired,
@@ -51,6 +56,7 @@ STATEMENT_TYPE: Final = "entity-statement+jwt"
 STATEMENT_LIFETIME_MAX_S: Final = 120 * 86_400
 STATEMENT_BYTES_MAX: Final = 16_384
 KEYS_PER_USE_MAX: Final = 8
+PROOF_LABEL: Final = "concordat-key-possession-1"
 LEEWAY_S: Final = 30
 USES_OF: Final[Mapping[MemberKind, tuple[KeyUse, ...]]] = {
     "organization": ("query_token", "attestation", "request"),
@@ -82,14 +88,13 @@ def sign_statement(
     kind: MemberKind,
     legal_name: str,
     endpoint: str,
-    keys: Mapping[KeyUse, Ed25519PublicKey],
+    keys: Mapping[KeyUse, SigningKey],
     entity_key: SigningKey,
     issued_at: int,
     expires_at: int,
 ) -> str:
     """Return the statement as a compact JWS."""
-    # A key's id is its thumbprint, so it is not written beside it: bundles of 200 members must stay small.
-    listed: JsonObject = {use: [public_jwk(key)] for use, key in sorted(keys.items())}
+    listed: JsonObject = {use: [listed_key(member, use, key)] for use, key in sorted(keys.items())}
     claims: JsonObject = {
         "iss": member,
         "sub": member,
@@ -102,6 +107,18 @@ def sign_statement(
         },
     }
     return jose.sign(claims, key=entity_key, typ=STATEMENT_TYPE)
+
+
+def listed_key(member: OrgId, use: KeyUse, key: SigningKey) -> JsonObject:
+    """Return the entry of `key` in a statement: its public JWK and the proof that who lists it holds it."""
+    # A key's id is its thumbprint, so it is not written beside it: bundles of 200 members must stay small.
+    return {**key.public_jwk, "proof": b64u(key.sign(_possession(member, use, key.key_id)))}
+
+
+def _possession(member: OrgId, use: KeyUse, key_id: KeyId) -> bytes:
+    # JSON in the clear with its own label: no token, request signature or metadata of this network reads like it, so
+    # the proof is nothing else that a key may be asked to sign, and nothing else is a proof.
+    return canonical_bytes({"key_id": key_id, "member": member, "proof": PROOF_LABEL, "use": use})
 
 
 def verify_statement(
@@ -201,6 +218,20 @@ def _keys(shape: Shape, *, member: OrgId, kind: MemberKind, entity_keys: Mapping
         listed = {thumbprint(key): key for key in map(public_key_from_jwk, entries)}
         if len(listed) != len(entries) or seen & set(listed):
             raise StatementKeyShared(member=member, owner=member)
+        for entry, (key_id, key) in zip(entries, listed.items(), strict=True):
+            if not _is_proved(entry, _possession(member, use, key_id), key):
+                raise StatementKeyUnproven(member=member, use=use)
         seen |= set(listed)
         keys[use] = listed
     return keys
+
+
+def _is_proved(entry: Json, text: bytes, key: Ed25519PublicKey) -> bool:
+    proof = entry.get("proof") if isinstance(entry, dict) else None
+    if not isinstance(proof, str):
+        return False
+    try:
+        key.verify(unb64u(proof), text)
+    except (EncodingInvalid, InvalidSignature):
+        return False
+    return True

@@ -8,7 +8,8 @@ itself signed wrongly, or let expire, closes that member only and is listed in `
 * BR-08 Exactly one delegated role per member, named by its id, for `members/<id>/*`, terminating, delegating nothing;
   no key serves two roles.
 * BR-09 The suspended role belongs to the keyholders, and one of them is enough.
-* BR-10 A request key and an endpoint belong to one member; the member admitted earlier keeps them.
+* BR-10 A key, which its member has proved to hold, and an endpoint belong to one member; of those that can be asked,
+  the one admitted earlier keeps them.
 """
 
 from __future__ import annotations
