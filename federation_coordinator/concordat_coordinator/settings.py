@@ -19,13 +19,13 @@ from typing import Any, Literal
 
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.errors import CoordinatorSettingInvalid
+from concordat_trust.bundle.poll import MIRRORS_MAX
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 
 PREFIX = "CONCORDAT_COORDINATOR_"
 FILE_BYTES_MAX = 262_144
-LIST_MAX = 50
 _LIMITS = Limits()
 
 Kind = Literal["organization", "text", "integer", "path", "key", "texts"]
@@ -58,7 +58,7 @@ class Settings:
     )
     data_dir: Path = field(metadata=_about("path", "folder of the keys and the bundle's last good copy"))
     bundle_mirrors: tuple[str, ...] = field(
-        metadata=_about("texts", "addresses of bundle repositories, tried in this order")
+        metadata=_about("texts", "addresses of bundle repositories, asked at every poll", count_max=MIRRORS_MAX)
     )
     host: str = field(default="127.0.0.1", metadata=_about("text", "address to listen on"))
     port: int = field(
@@ -197,8 +197,9 @@ def _integer(item: Field[Any], value: Json) -> int:
 
 
 def _texts(item: Field[Any], value: Json) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= LIST_MAX or not all(isinstance(v, str) for v in value):
-        raise CoordinatorSettingInvalid(setting=item.name, problem=f"is not a list of 1 to {LIST_MAX} texts")
+    count_max: int = item.metadata["count_max"]
+    if not isinstance(value, list) or not 0 < len(value) <= count_max or not all(isinstance(v, str) for v in value):
+        raise CoordinatorSettingInvalid(setting=item.name, problem=f"is not a list of 1 to {count_max} texts")
     return tuple(str(v) for v in value)
 
 

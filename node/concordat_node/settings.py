@@ -18,6 +18,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from concordat_trust.bundle.poll import MIRRORS_MAX
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.errors import OperatorError, RefusedDocument
 from concordat_trust.ids import OrgId
@@ -81,7 +82,7 @@ class Settings:
     )
     data_dir: Path = field(metadata=_about("path", "folder of databases, keys and the bundle's last good copy"))
     bundle_mirrors: tuple[str, ...] = field(
-        metadata=_about("texts", "addresses of bundle repositories, tried in this order")
+        metadata=_about("texts", "addresses of bundle repositories, asked at every poll", count_max=MIRRORS_MAX)
     )
     purposes_admitted: tuple[str, ...] = field(
         default=(), metadata=_about("texts", "purpose codes this organization answers to at all", among=PURPOSES)
@@ -258,8 +259,9 @@ def _path(item: Field[Any], value: Json, base: Path) -> Path:
 
 
 def _texts(item: Field[Any], value: Json, _base: Path) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > LIST_MAX or not all(isinstance(v, str) for v in value):
-        raise SettingInvalid(setting=item.name, problem=f"is not a list of at most {LIST_MAX} texts")
+    count_max: int = item.metadata.get("count_max", LIST_MAX)
+    if not isinstance(value, list) or len(value) > count_max or not all(isinstance(v, str) for v in value):
+        raise SettingInvalid(setting=item.name, problem=f"is not a list of at most {count_max} texts")
     texts = tuple(cast(str, v) for v in value)
     _refuse_foreign(item, texts)
     return texts

@@ -70,7 +70,7 @@ def test_what_has_no_default_must_be_given(tmp_path: Path, name: str) -> None:
         ("data_dir", 7),
         ("bundle_mirrors", []),
         ("bundle_mirrors", "http://127.0.0.1/"),
-        ("bundle_mirrors", ["x"] * 51),
+        ("bundle_mirrors", ["x"] * 9),
         ("port", 65_536),
         ("port", "8430"),
         ("port", True),
@@ -115,3 +115,7 @@ def test_every_setting_says_what_it_means() -> None:
     shown = options()
     assert all(option.meaning for option in shown)
     assert {option.name for option in shown if option.default is None} == set(GOOD)
+
+
+def test_eight_mirrors_may_be_asked(tmp_path: Path) -> None:
+    assert len(_read(tmp_path, {"CONCORDAT_COORDINATOR_BUNDLE_MIRRORS": ",".join("abcdefgh")}).bundle_mirrors) == 8

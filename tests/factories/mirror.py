@@ -25,3 +25,22 @@ class MemoryMirror(FetcherInterface):
         if name not in self.files:
             raise DownloadHTTPError("not here", 404)
         return iter([self.files[name]])
+
+
+class Mirrors(FetcherInterface):
+    """Several mirrors in memory, each below its own address."""
+
+    def __init__(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
+        self.files = dict(files)
+        self.asked: list[str] = []
+        self.down: set[str] = set()
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        self.asked.append(url)
+        base = next(address for address in self.files if url.startswith(address))
+        name = url.removeprefix(base)
+        if base in self.down:
+            raise DownloadError("the mirror is down")
+        if name not in self.files[base]:
+            raise DownloadHTTPError("not here", 404)
+        return iter([self.files[base][name]])

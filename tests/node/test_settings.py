@@ -98,7 +98,7 @@ def test_what_has_no_default_must_be_given(tmp_path: Path, name: str) -> None:
         ("data_dir", ""),
         ("bundle_mirrors", "http://127.0.0.1"),
         ("bundle_mirrors", [1]),
-        ("bundle_mirrors", ["x"] * 51),
+        ("bundle_mirrors", ["x"] * 9),
         ("purposes_admitted", ["ANYTHING"]),
         ("notice_mode", "loud"),
         ("home", []),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from concordat_trust.bundle.errors import (
     MirrorUnreachable,
 )
 from concordat_trust.bundle.metadata import DAY_S
-from concordat_trust.bundle.poll import POLL_INTERVAL_S, POLL_JITTER_S, BundlePoller
+from concordat_trust.bundle.poll import MIRROR_DEADLINE_S, POLL_INTERVAL_S, POLL_JITTER_S, BundlePoller
 from concordat_trust.bundle.tuf_api import MetaFile, Snapshot
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.ids import OrgId
-from tests.factories.mirror import MIRROR, MemoryMirror
+from tests.factories.mirror import MIRROR, MemoryMirror, Mirrors
 from tests.factories.network import NOW, make_network
 from tests.factories.repository import Repository, expires
 from tests.trust.bundle_attacks import ATTACKS, Attack
@@ -154,6 +155,107 @@ def test_the_next_mirror_is_asked_when_one_fails(tmp_path: Path) -> None:
         fetcher=party.mirror,
     )
     assert poller.poll().view.timestamp == 1
+
+
+# Several mirrors
+
+
+FIRST, SECOND = "http://first.test/", "http://second.test/"
+
+
+class Mirrored(Party):
+    """A party with two mirrors: the first stopped at the founding of the network, the second follows it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.seconds = 0.0
+        repo = Repository()
+        self.mirrors = Mirrors({FIRST: dict(repo.files), SECOND: repo.files})
+        super().__init__(folder, repo)
+
+    def restart(self) -> BundlePoller:
+        self.poller = BundlePoller(
+            root_sha256=self.root_sha256,
+            mirrors=[FIRST, SECOND],
+            state=self.folder,
+            clock=lambda: self.now,
+            jitter=lambda: 0.5,
+            fetcher=self.mirrors,
+            monotonic=lambda: self.seconds,
+        )
+        return self.poller
+
+    def faults(self) -> dict[str, str]:
+        return {mirror: error.code for mirror, error in self.poller.mirror_errors.items()}
+
+
+def test_a_mirror_that_withholds_does_not_hide_what_another_serves(tmp_path: Path) -> None:
+    party = Mirrored(tmp_path)
+    party.poller.poll()
+    party.repo.publish_suspended({NORTH: 2}, 2)
+    party.advance(20)
+    assert NORTH not in party.poller.poll().organizations
+    assert party.poller.bundle().view == party.repo.verify(at=party.now).view
+
+
+def test_the_mirror_that_stays_behind_is_remembered_for_the_operator(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    party = Mirrored(tmp_path)
+    party.poller.poll()
+    party.advance(20)
+    party.poller.poll()
+    assert party.faults() == {}
+    for _ in range(3):
+        party.poller.poll()
+        assert party.faults() == {FIRST: "bundle_rollback"}
+    assert party.poller.last_error is None
+    assert [r.getMessage() for r in caplog.records] == [f"mirror {FIRST} gives no bundle: bundle_rollback"]
+    party.mirrors.files[FIRST] = party.repo.files
+    party.poller.poll()
+    assert party.faults() == {}
+
+
+def test_a_poll_is_good_when_one_mirror_is(tmp_path: Path) -> None:
+    party = Mirrored(tmp_path)
+    party.mirrors.down = {FIRST}
+    party.poller.poll()
+    assert party.faults() == {FIRST: "mirror_unreachable"}
+    party.mirrors.down = {SECOND}
+    party.poller.poll()
+    assert party.faults() == {SECOND: "mirror_unreachable"}
+    party.mirrors.down = {FIRST, SECOND}
+    assert refused(party) == "mirror_unreachable"
+    assert party.faults() == {FIRST: "mirror_unreachable", SECOND: "mirror_unreachable"}
+
+
+def test_a_poll_with_nothing_new_asks_each_mirror_for_two_small_files(tmp_path: Path) -> None:
+    party = Mirrored(tmp_path)
+    bundle = party.poller.poll()
+    party.mirrors.asked.clear()
+    assert party.poller.poll() is bundle
+    assert party.mirrors.asked == [m + name for m in (FIRST, SECOND) for name in ("2.root.json", "timestamp.json")]
+
+
+def test_a_second_mirror_of_the_same_state_is_not_asked_for_what_the_first_gave(tmp_path: Path) -> None:
+    party = Mirrored(tmp_path)
+    party.poller.poll()
+    assert [url for url in party.mirrors.asked if url.startswith(SECOND)] == [
+        SECOND + name for name in ("2.root.json", "timestamp.json")
+    ]
+
+
+def test_a_mirror_cannot_hold_up_the_next_one_with_many_slow_files(tmp_path: Path) -> None:
+    party = Mirrored(tmp_path)
+    slow = party.mirrors._fetch
+
+    def drip(url: str) -> Iterator[bytes]:
+        party.seconds += MIRROR_DEADLINE_S if url.startswith(FIRST) else 0
+        return slow(url)
+
+    party.mirrors._fetch = drip  # type: ignore[method-assign]  # the factory's own fake
+    party.poller.poll()
+    assert party.faults() == {FIRST: "mirror_unreachable"}
+    assert len([url for url in party.mirrors.asked if url.startswith(FIRST)]) == 1
 
 
 def test_a_party_without_mirrors_has_no_bundle(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from concordat_trust.bundle.tuf_client import DownloadError, DownloadHTTPError, FetcherInterface
@@ -90,14 +90,20 @@ class HttpFetcher(FetcherInterface):
 
 
 class RecordingFetcher(FetcherInterface):
-    """Remembers what another fetcher brought, by name below `base`: files that the TUF client refused, to be named."""
+    """Remembers what another fetcher brought, by name below `base`: files that the TUF client refused, to be named.
 
-    def __init__(self, inner: FetcherInterface, base: str) -> None:
+    Asks for no further file once `is_late`.
+    """
+
+    def __init__(self, inner: FetcherInterface, base: str, *, is_late: Callable[[], bool]) -> None:
         self._inner = inner
         self._base = base
+        self._is_late = is_late
         self.files: dict[str, bytes] = {}
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        if self._is_late():
+            raise DownloadError(f"no time is left for {url}")
         data = b"".join(self._inner.fetch(url))
         if len(data) > FETCH_BYTES_MAX:
             raise DownloadError(f"{url} is too large")

@@ -1,8 +1,12 @@
-"""Keeping a verified bundle current: poll a mirror, verify twice, keep the last good copy.
+"""Keeping a verified bundle current: poll every mirror, verify twice, keep the last good copy.
 
 `tuf.ngclient` runs the client workflow with its own cache against a mirror; then `verify_bundle` verifies the same
 files with our rules and our memory. Only what both accept is taken. When a poll fails, the bundle in hand stays in
 force until it expires; then every call for it is refused, and only local use goes on.
+
+A mirror may withhold what is new and still serve a valid bundle. So each poll asks all mirrors, in order: a state that
+is older than the one in hand is refused, so the newest of them stands, and a mirror that hides a suspension hides it
+from nobody who also asks an honest one. With nothing new this costs two small files for each mirror.
 
 First contact needs the root fingerprint and a mirror, and trusts nothing else: there is no trust on first use.
 """
@@ -11,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -48,6 +53,9 @@ from concordat_trust.errors import ConcordatError
 
 POLL_INTERVAL_S = 20.0
 POLL_JITTER_S = 4.0
+MIRRORS_MAX = 8
+MIRROR_DEADLINE_S = 120.0
+"""After how long a mirror is asked for no further file in one poll: a slow one must not stand before the next."""
 _log = logging.getLogger(__name__)
 
 
@@ -91,16 +99,23 @@ class BundlePoller:
         clock: Callable[[], int],
         jitter: Callable[[], float],
         fetcher: FetcherInterface | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        if len(mirrors) > MIRRORS_MAX:
+            raise RuntimeError(f"a party asks at most {MIRRORS_MAX} mirrors")
         self._root_sha256 = root_sha256
         self._mirrors = tuple(mirror if mirror.endswith("/") else mirror + "/" for mirror in mirrors)
         self._state = state
         self._clock = clock
         self._jitter = jitter
         self._fetcher = HttpFetcher() if fetcher is None else fetcher
+        self._monotonic = monotonic
         self._current: TrustedBundle | None = None
         self._memory: BundleMemory | None = None
         self.last_error: ConcordatError | None = None
+        """Why the last poll brought nothing; None when it was good."""
+        self.mirror_errors: Mapping[str, ConcordatError] = {}
+        """What was wrong at the last poll, by mirror: `bundle_rollback` is one that stays behind the others."""
 
     def bundle(self) -> TrustedBundle:
         """Return the bundle in force. Raises: BundleUnavailable, BundleExpired (fail closed)."""
@@ -129,24 +144,34 @@ class BundlePoller:
             return None
 
     def poll(self) -> TrustedBundle:
-        """Return the newest bundle of the first mirror that has a good one. Blocking.
+        """Return the newest bundle of all mirrors; one good mirror is enough. Blocking.
 
-        Raises: the error of the last mirror, a RefusedDocument or a MirrorUnreachable.
+        Raises: the error of the last mirror when none was good, a RefusedDocument or a MirrorUnreachable.
         """
-        error: ConcordatError = BundleUnavailable()
+        errors: dict[str, ConcordatError] = {}
+        newest: TrustedBundle | None = None
         for mirror in self._mirrors:
             try:
-                bundle = self._poll(mirror)
+                newest = self._poll(mirror)
             except ConcordatError as failed:
-                error = failed
-                continue
+                errors[mirror] = failed
             finally:
                 if isinstance(self._fetcher, HttpFetcher):
                     self._fetcher.close()
-            self.last_error = None
-            return bundle
-        self.last_error = error
-        raise error
+        self._remember(errors)
+        if newest is None:
+            self.last_error = next(reversed(errors.values()), BundleUnavailable())
+            raise self.last_error
+        self.last_error = None
+        return newest
+
+    def _remember(self, errors: Mapping[str, ConcordatError]) -> None:
+        before = {mirror: error.code for mirror, error in self.mirror_errors.items()}
+        self.mirror_errors = errors
+        for mirror, error in errors.items():
+            # Once, not at every poll: a mirror that is away for a night must not bury the other lines.
+            if before.get(mirror) != error.code:
+                _log.warning("mirror %s gives no bundle: %s", mirror, error.code)
 
     async def run(self) -> None:
         """Poll for ever, every POLL_INTERVAL_S with jitter; a failed poll is remembered and logged, never raised."""
@@ -158,7 +183,8 @@ class BundlePoller:
             await asyncio.sleep(POLL_INTERVAL_S + POLL_JITTER_S * (2 * self._jitter() - 1))
 
     def _poll(self, mirror: str) -> TrustedBundle:
-        fetcher = RecordingFetcher(self._fetcher, mirror)
+        give_up_at = self._monotonic() + MIRROR_DEADLINE_S
+        fetcher = RecordingFetcher(self._fetcher, mirror, is_late=lambda: self._monotonic() >= give_up_at)
         at = self._clock()
         try:
             updater = ClockedUpdater(
