@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from concordat_trust import jose
@@ -34,7 +34,7 @@ from concordat_trust.delivery import (
 from concordat_trust.encoding import sha256_b64u
 from concordat_trust.explanation import BundleSeen, Explanation, explain
 from concordat_trust.ids import OrgId
-from concordat_trust.merge import MergedResult, merge, require_same_result
+from concordat_trust.merge import MergedResult, Reported, merge, require_same_result
 from concordat_trust.node_answer import (
     AnswerDirectory,
     NodeAnswer,
@@ -49,6 +49,7 @@ from concordat_trust.node_answer import (
     verify_node_answer,
 )
 from concordat_trust.query_token import QUERY_TOKEN_BYTES_MAX, VerifiedToken, verify_archived_token
+from concordat_trust.question import Question
 from concordat_trust.saved_answer import SavedAnswer, SavedNodeAnswer
 from concordat_trust.token_errors import TokenRefused
 from concordat_trust.vocabulary import FOUND_AT_HOME, PROVED
@@ -66,6 +67,8 @@ __all__ = [
     "VerifiedAnswer",
     "VerifiedRecord",
     "VerifiedSavedAnswer",
+    "merge_at_home",
+    "reported_untrusted",
     "result_from_wire",
     "verify_node_answer",
     "verify_saved_answer",
@@ -85,6 +88,24 @@ class VerifiedSavedAnswer:
     explanation: Explanation
 
 
+def reported_untrusted(bundle: TrustedBundle) -> Mapping[OrgId, Reported]:
+    """Return what home says of the organizations that nobody can ask, because their statement cannot be used.
+
+    It follows from the bundle alone; whatever else is said about them does not count.
+    """
+    return {org: Reported("UNTRUSTED", error.code) for org, error in bundle.untrusted.items()}
+
+
+def merge_at_home(
+    question: Question, answers: Sequence[VerifiedAnswer], reported: Mapping[OrgId, Reported], bundle: TrustedBundle
+) -> MergedResult:
+    """Return the merged result that accounts for the whole roster, also for those who could not be asked.
+
+    Raises: the refusals of `merge`.
+    """
+    return merge(question, answers, {**reported, **reported_untrusted(bundle)}, bundle.roster, bundle.statistics)
+
+
 def verify_saved_answer(data: bytes, *, bundle_at: BundleAt) -> VerifiedSavedAnswer:
     """Return the saved answer if everything in it holds together and is signed by members of the network.
 
@@ -101,7 +122,7 @@ def verify_saved_answer(data: bytes, *, bundle_at: BundleAt) -> VerifiedSavedAns
     answers = tuple(_answer(saved, org, token, bundle_at) for org in sorted(saved.answers))
     coordinator = _check_delivery(saved, token, bundle, bundle_at)
     _refuse_strangers(saved, bundle)
-    merged = merge(saved.question, answers, saved.reported, bundle.organizations, bundle.statistics)
+    merged = merge_at_home(saved.question, answers, saved.reported, bundle)
     require_same_result(saved.result, merged)
     view = bundle.view
     return VerifiedSavedAnswer(
@@ -142,9 +163,10 @@ def _token(saved: SavedAnswer, bundle: TrustedBundle) -> VerifiedToken:
 
 
 def _refuse_strangers(saved: SavedAnswer, bundle: TrustedBundle) -> None:
-    # The merge looks at the roster only, so a report about anybody else would stand in the file unread.
-    for org in saved.reported:
-        if org not in bundle.organizations:
+    # The merge looks at the roster only, and knows of the untrusted by itself: any other report would stand unread.
+    untrusted = reported_untrusted(bundle)
+    for org, report in saved.reported.items():
+        if org not in bundle.organizations and report != untrusted.get(org):
             raise SavedAnswerMalformed(where=f"reported.{org}", problem="it is not in the roster")
 
 

@@ -6,8 +6,9 @@ Rules of this file, in the order of `judge`:
    were asked. If it is not, nothing that came with it is used.
 2. A proved status needs its attestation, the one that the delivery names; every record is verified, sealed ones opened.
    What fails is *found at home*: UNTRUSTED for who may not speak, STALE for too old a view, INVALID for the rest.
-3. The roster is the bundle's. Order, sums and completeness are computed here; the coordinator's own merge is compared
-   with ours over what it could read, and a difference is the finding `merge_mismatch`, never the result.
+3. The roster is the bundle's, also with organizations that cannot be asked because their statement cannot be used:
+   these are UNTRUSTED with its code. Order, sums and completeness are computed here; the coordinator's own merge is
+   compared with ours over what it could read, and a difference is the finding `merge_mismatch`, never the result.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from dataclasses import dataclass, replace
 
 from concordat_node.home.mint import Round
 from concordat_node.home.relay_client import MERGED_MAX, Relayed, RelayedAnswer
-from concordat_trust.answer import NodeAnswer, VerifiedAnswer, result_from_wire, verify_node_answer
+from concordat_trust.answer import (
+    NodeAnswer,
+    VerifiedAnswer,
+    merge_at_home,
+    reported_untrusted,
+    result_from_wire,
+    verify_node_answer,
+)
 from concordat_trust.answer_errors import AnswerNotInRoster, DeliveryMismatch, MergeMismatch
 from concordat_trust.attestation import Attestation, AttestationIssuerUnknown, AttestationKeyUnknown
 from concordat_trust.bundle.trusted import TrustedBundle
@@ -158,8 +166,8 @@ class Judge:
         delivery: str | None,
         findings: list[Finding],
     ) -> Judged:
-        bundle = self.bundle
-        merged = merge(self.round.question, tuple(verified.values()), reported, bundle.organizations, bundle.statistics)
+        reported = {**reported, **reported_untrusted(self.bundle)}
+        merged = merge_at_home(self.round.question, tuple(verified.values()), reported, self.bundle)
         found = [Finding(org, r.code or r.status.lower()) for org, r in sorted(reported.items()) if _is_found(r)]
         raw = {org: handed[org] for org in verified}
         return Judged(merged, verified, raw, reported, delivery, (*findings, *found))

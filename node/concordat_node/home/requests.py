@@ -84,7 +84,7 @@ def parse_assets(body: bytes, bundle: TrustedBundle) -> AssetsRequest:
         raise shape.refuse("ids", "is not a list of different ids")
     by_organization: dict[OrgId, tuple[str, ...]] = {}
     for asset_id in map(AssetId.parse, ids):
-        if asset_id.org not in bundle.organizations:
+        if asset_id.org not in bundle.roster:
             raise AssetForeign
         by_organization[asset_id.org] = (*by_organization.get(asset_id.org, ()), str(asset_id))
     plain: JsonObject = {

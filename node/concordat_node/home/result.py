@@ -53,7 +53,7 @@ def _merge_word(asked: Asked, is_different: bool) -> str:
 
 def _organizations(asked: Asked, bundle: TrustedBundle) -> JsonObject:
     shown: JsonObject = {}
-    for org in bundle.organizations:
+    for org in bundle.roster:
         member, answer = bundle.member(org), asked.judged.verified.get(org)
         shown[org] = {
             "agreements": []

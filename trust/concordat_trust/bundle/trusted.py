@@ -51,7 +51,7 @@ class BundleView:
 class TrustedBundle:
     """What every party of the network agrees on at one moment.
 
-    `organizations` is the roster: sorted, without coordinators, suspended, removed and unusable members.
+    `organizations` are those that can be asked: sorted, without coordinators, suspended, removed and unusable members.
     `unusable` says why a listed member cannot be asked. `findings` are alarms that do not refuse the bundle.
     `files` are exactly the files that were verified, under client names: the content of an archive.
     `signed_at` is when the online signer last confirmed this state; `verified_at` the time of verification.
@@ -84,6 +84,17 @@ class TrustedBundle:
         if member is None:
             raise MemberUnknown(organization=org)
         return member
+
+    @property
+    def untrusted(self) -> Mapping[OrgId, RefusedDocument]:
+        """Return the organizations in good standing that cannot be asked, and what is wrong with their statement."""
+        members = (self.members[org] for org in sorted(self.unusable))
+        return {m.id: self.unusable[m.id] for m in members if m.kind == "organization" and not m.suspended}
+
+    @property
+    def roster(self) -> tuple[OrgId, ...]:
+        """Return whom an answer of this network accounts for, sorted: all organizations that are not suspended."""
+        return tuple(sorted({*self.organizations, *self.untrusted}))
 
     def key(self, org: OrgId, use: KeyUse, key_id: KeyId, /) -> Ed25519PublicKey:
         """Return the key that `org` lists for `use`. Raises: MemberUnknown, OrganizationSuspended, KeyUnknown."""
