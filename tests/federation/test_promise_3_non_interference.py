@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, text
 
-from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, Scope
-from concordat_node.policy.opa_engine import OpaPolicyEngine
+from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, PolicyUnavailable, Scope
+from concordat_node.policy.opa_engine import CLASSES_RULE, DecisionPoint, OpaPolicyEngine
 from concordat_node.registry.records import PolicyAttributes
 from concordat_node.registry.tables import ASSET, POLICY_CLASS
 from concordat_node.search.index import ClassView, IndexHit, IndexQuery, IndexResult, SearchIndex, View
@@ -24,21 +24,39 @@ from concordat_trust.ids import AssetId
 from concordat_trust.text import TermStatistics
 from concordat_trust.vocabulary import Level
 from concordat_trust.wire.transport import WireResponse
-from tests.factories.network import TestNetwork, make_network
-from tests.factories.node import ANALYST, Asking, Entropy, TestNode, asking, make_node, make_question
-from tests.factories.opa import running_opa
-from tests.federation.worlds import Pair, doors, make_pair
+from tests.factories.network import NOW, TestNetwork, make_network
+from tests.factories.node import (
+    ANALYST,
+    HOME,
+    Asking,
+    Entropy,
+    TestNode,
+    asking,
+    attributes_of,
+    make_asset,
+    make_node,
+    make_question,
+)
+from tests.factories.opa import RunningOpa, running_opa
+from tests.factories.registry import make_agreement
+from tests.federation.worlds import Pair, doors, make_pair, with_crowd
 
 SEEDS = range(6)
 LONG_SEEDS = range(100, 150)
 LEAK_SEEDS = range(20)
+SHORT_BYTES_MAX = 160_000
 NETWORK = make_network()
 
 
 @pytest.fixture(scope="module")
-def opa() -> Iterator[OpaPolicyEngine]:
-    with running_opa() as point:
-        yield OpaPolicyEngine(point)
+def point() -> Iterator[RunningOpa]:
+    with running_opa() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def opa(point: RunningOpa) -> OpaPolicyEngine:
+    return OpaPolicyEngine(point)
 
 
 Wrap = Callable[[SqlPostingIndex], SearchIndex]
@@ -94,6 +112,45 @@ async def test_promise_3_hidden_differences_change_no_byte_of_any_answer(seed: i
 @pytest.mark.parametrize("seed", LONG_SEEDS)
 async def test_promise_3_holds_for_many_worlds(seed: int, opa: OpaPolicyEngine) -> None:
     assert await _difference(make_pair(seed), opa) is None
+
+
+class ShortOfTime:
+    """OPA with a short time for each request, told by bytes so that a busy machine tests the same."""
+
+    def __init__(self, point: DecisionPoint) -> None:
+        self._point = point
+        self.revision = point.revision
+
+    async def evaluate(self, rule: str, document: JsonObject) -> object:
+        if len(canonical_bytes(document)) > SHORT_BYTES_MAX:
+            raise PolicyUnavailable(cause="timeout")
+        return await self._point.evaluate(rule, document)
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+async def test_promise_3_a_crowd_of_strangers_and_drafts_changes_no_byte(seed: int, point: RunningOpa) -> None:
+    assert await _difference(with_crowd(make_pair(seed)), OpaPolicyEngine(ShortOfTime(point))) is None
+
+
+@pytest.mark.parametrize("pseudonym", ["p-4711", None])
+async def test_promise_3_a_beginning_is_seen_whatever_was_imported_meanwhile(
+    pseudonym: str | None, opa: OpaPolicyEngine
+) -> None:
+    """An import empties the memory of decisions; without one, they must end by themselves."""
+    begins = make_agreement(id="dua-1", members=((HOME, pseudonym),), valid_from=NOW + 5)
+    shown = make_asset("shown", attributes_of(agreements=("dua-1",)))
+    secret = make_asset("secret", attributes_of(sensitivity=3))
+    seen = []
+    for is_imported in (False, True):
+        node = make_node(NETWORK, "north-hospital", [begins, shown], engine=opa, entropy=Entropy())
+        before = await _seen(node, asking(NETWORK, make_question(NETWORK), token_id="A" * 22))
+        if is_imported:
+            node.write([secret])
+        node.clock.now = NOW + 6
+        after = await _seen(node, asking(NETWORK, make_question(NETWORK), token_id="B" * 22, now=NOW + 6))
+        seen.append((before, after))
+    assert seen[0] == seen[1]
+    assert seen[0][0] != seen[0][1]
 
 
 async def test_the_worlds_are_not_empty_and_really_differ(opa: OpaPolicyEngine) -> None:
@@ -227,6 +284,17 @@ class ValidUntilOfHiddenClasses(_LeakyEngine):
         return replace(decision, valid_until=2_000_000_000 + self._held) if decision.level == Level.FULL else decision
 
 
+class HiddenClassesAreSent(OpaPolicyEngine):
+    """What the requester may not see takes part of the time that OPA has."""
+
+    async def decide_classes(
+        self, request: DecisionRequest, classes: Mapping[str, PolicyAttributes]
+    ) -> Mapping[str, Decision]:
+        asked: JsonObject = {key: attributes.to_json() for key, attributes in classes.items()}
+        await self._point.evaluate(CLASSES_RULE, {**request.to_json(), "classes": asked})
+        return await super().decide_classes(request, classes)
+
+
 class StatusOfHiddenClasses(_LeakyEngine):
     async def scope(self, request: DecisionRequest) -> Scope:
         scope = await self._engine.scope(request)
@@ -260,3 +328,8 @@ async def test_a_planted_leak_of_the_policy_is_found(leak: type[_LeakyEngine], o
         if await _difference(make_pair(seed), leak(opa)) is not None:
             return
     pytest.fail("no world found the leak")
+
+
+async def test_a_planted_cost_of_hidden_classes_is_found(point: RunningOpa) -> None:
+    pair = with_crowd(make_pair(0))
+    assert await _difference(pair, HiddenClassesAreSent(ShortOfTime(point))) is not None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from concordat_node.registry.records import Agreement, Approval, EvaluationRecord, PolicyAttributes
+from concordat_node.registry.records import Agreement, Approval, EvaluationRecord, Modifier, PolicyAttributes
 from concordat_node.registry.rules import Imported, ImportedAsset
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.filters import And, Compare, Equals, Filter, MetricIs, Not, TrainedOn
@@ -53,6 +53,7 @@ HIDDEN_CLASSES: Classes = (
     {"sensitivity": 2, "agreements": ("dua-held",), "approvals": ("irb-others",)},
     {"sensitivity": 2, "agreements": ()},
 )
+CROWD_GRANTS, CROWD_SUBJECTS, CROWD_DRAFTS = 20, 200, 60
 HIDDEN_AT_SUMMARY = ("description", "cohort_size", "contact")
 
 
@@ -151,6 +152,33 @@ def make_pair(seed: int) -> Pair:
     hidden = sorted({item.record.id for side in sides for item in side if isinstance(item, ImportedAsset)})
     visible = tuple(item.record.id for item in shared)
     return Pair(tuple(sides[0]), tuple(sides[1]), visible, tuple(i for i in hidden if i not in visible))
+
+
+def with_crowd(pair: Pair) -> Pair:
+    """Return the pair with much on one side that decides nothing for the requester: grants of strangers, and drafts.
+
+    A hidden class, which is sent, names every one of these grants.
+    """
+    crowd = tuple((OTHERS, f"p-{place}") for place in range(CROWD_SUBJECTS))
+    names = tuple(f"crowd-{number}" for number in range(CROWD_GRANTS))
+    held = _agreement("", pseudonym=None, organization=OTHERS, valid_days=9)
+    agreements = [replace(held, id=name, members=crowd) for name in names]
+    approvals = [replace(_approval(Random(0)), id=name, holders=crowd) for name in names]
+    named = attributes_of(agreements=names, approvals=names, sensitivity=2)
+    drafts = [
+        attributes_of(
+            status="draft",
+            permission=f"DUO:00001{number:02}",
+            modifiers=tuple(
+                Modifier(f"DUO:00002{code:02}", tuple(("x" * 80, f"{value:080}") for value in range(6)))
+                for code in range(10)
+            ),
+        )
+        for number in range(CROWD_DRAFTS)
+    ]
+    hidden = [make_asset(f"crowd-{number}", item) for number, item in enumerate((named, *drafts))]
+    ids = tuple(item.record.id for item in hidden)
+    return replace(pair, other=(*pair.other, *agreements, *approvals, *hidden), hidden=(*pair.hidden, *ids))
 
 
 def _side(random: Random, shared: Sequence[ImportedAsset], data_ids: Sequence[AssetId]) -> list[Imported]:

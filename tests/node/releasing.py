@@ -30,7 +30,7 @@ from tests.factories.node import (
 )
 
 NETWORK = make_network()
-AGREEMENT = Agreement("dua-1", "Use", (NORTH,), (), ("GRU",), NOW - 5, NOW + 50, "active", "ef" * 32)
+AGREEMENT = Agreement("dua-1", "Use", (HOME,), ((HOME, None),), ("GRU",), NOW - 5, NOW + 50, "active", "ef" * 32)
 
 
 def requested(clearance: Clearance = Clearance.PUBLIC) -> DecisionRequest:

@@ -338,7 +338,7 @@ async def test_a_question_is_answered_through_the_given_worker() -> None:
         return call()
 
     await ask(node_with(*FULL_HOUSE, run_blocking=counted))
-    assert calls == 3  # facts, index and records, log
+    assert calls == 4  # facts, the requester's grants, index and records, log
 
 
 async def test_a_failure_of_scope_is_no_permission() -> None:

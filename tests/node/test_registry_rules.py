@@ -9,6 +9,7 @@ import pytest
 from concordat_node.registry.policy_rules import (
     AGREEMENTS_MAX,
     APPROVALS_MAX,
+    CLASS_PARAMETERS_MAX,
     MODIFIERS_MAX,
     PARAMETER_LENGTH_MAX,
     PARAMETERS_MAX,
@@ -296,10 +297,13 @@ def ids(count: int) -> list[str]:
 
 
 def test_every_list_of_a_policy_admits_its_limit() -> None:
-    largest = modifiers(MODIFIERS_MAX, parameters(PARAMETERS_MAX, PARAMETER_LENGTH_MAX))
+    largest = modifiers(2, parameters(PARAMETERS_MAX, PARAMETER_LENGTH_MAX))
+    assert 2 * PARAMETERS_MAX == CLASS_PARAMETERS_MAX
+    largest += modifiers(MODIFIERS_MAX, [])[2:]
     policy = read(with_policy(modifiers=largest, agreements=ids(AGREEMENTS_MAX), approvals=ids(APPROVALS_MAX))).policy
     assert (len(policy.agreements), len(policy.approvals)) == (AGREEMENTS_MAX, APPROVALS_MAX)
-    assert [len(modifier.parameters) for modifier in policy.modifiers] == [PARAMETERS_MAX] * MODIFIERS_MAX
+    assert [len(modifier.parameters) for modifier in policy.modifiers] == [PARAMETERS_MAX] * 2 + [0] * 8
+    assert len(policy.modifiers) == MODIFIERS_MAX
 
 
 @pytest.mark.parametrize(
@@ -307,6 +311,10 @@ def test_every_list_of_a_policy_admits_its_limit() -> None:
     [
         ({"modifiers": modifiers(MODIFIERS_MAX + 1, [])}, "policy.modifiers"),
         ({"modifiers": modifiers(1, parameters(PARAMETERS_MAX + 1))}, "policy.modifiers[0].parameters"),
+        (
+            {"modifiers": modifiers(3, parameters(PARAMETERS_MAX))[:2] + modifiers(3, parameters(1))[2:]},
+            "policy.modifiers",
+        ),
         (
             {"modifiers": modifiers(1, parameters(1, PARAMETER_LENGTH_MAX + 1))},
             "policy.modifiers[0].parameters[0].name",

@@ -7,7 +7,7 @@ import pytest
 
 from concordat_node.policy.opa_binary import ensure_opa
 from concordat_node.policy.opa_engine import OpaPolicyEngine
-from tests.factories.opa import running_opa
+from tests.factories.opa import RunningOpa, running_opa
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,11 @@ def opa_path() -> Path:
 
 
 @pytest.fixture(scope="session")
-def opa_engine(opa_path: Path) -> Iterator[OpaPolicyEngine]:
-    with running_opa(opa_path) as opa:
-        yield OpaPolicyEngine(opa)
+def opa(opa_path: Path) -> Iterator[RunningOpa]:
+    with running_opa(opa_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def opa_engine(opa: RunningOpa) -> OpaPolicyEngine:
+    return OpaPolicyEngine(opa)

@@ -3,8 +3,11 @@
 Rules of this file:
 
 * A remembered decision is used only for the same requester projection, purpose, policy revision and registry revision,
-  and only until the earliest of: its own `valid_until`, the end of the UTC day (embargoes end by day), a named maximum.
+  and only until the earliest of: its own `valid_until`, the next beginning or end of an agreement or approval that
+  names the requester, the end of the UTC day (embargoes end by day), a named maximum. Between these a decision is the
+  same whenever it is made, so that no answer depends on when something else was imported.
 * `scope` is asked with neither agreements nor classes in hand, so that a node's status cannot depend on them.
+* The engine is given only the agreements and approvals that name the requester.
 * Registry facts are read before and after the revision; when an import came between, nothing is remembered.
 """
 
@@ -13,10 +16,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeVar
 
-from concordat_node.access.view import earliest
 from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, Scope
+from concordat_node.policy.grants import turning_points, with_own_grants
 from concordat_node.registry.records import Agreement, Approval, AssetRecord, PolicyAttributes
 from concordat_trust.ids import AssetId
 
@@ -91,9 +95,10 @@ class ClassDecisions:
         if known is not None and not fresh and request.now < known.expires_at:
             self._remembered.move_to_end(key)
             return replace(known, request=replace(known.request, now=request.now))
-        request = replace(request, agreements=facts.agreements, approvals=facts.approvals)
+        everything = replace(request, agreements=facts.agreements, approvals=facts.approvals)
+        request = await self._run_blocking(partial(with_own_grants, everything))
         decisions = await self._engine.decide_classes(request, facts.classes)
-        decided = Decided(request, facts, decisions, self._expiry(request.now, decisions))
+        decided = Decided(request, facts, decisions, self._expiry(request, decisions))
         self._remember(key, decided)
         return decided
 
@@ -108,11 +113,12 @@ class ClassDecisions:
                 self._facts = facts
                 return facts
 
-    def _expiry(self, now: int, decisions: Mapping[str, Decision]) -> int:
-        ends = earliest(decision.valid_until for decision in decisions.values())
+    def _expiry(self, request: DecisionRequest, decisions: Mapping[str, Decision]) -> int:
+        now = request.now
         day_end = now - now % DAY_S + DAY_S
-        limits = (now + self._remembered_s, day_end)
-        return min(limits) if ends is None else min(*limits, ends)
+        changes = [time for time in turning_points(request) if time > now]
+        ends = [decision.valid_until for decision in decisions.values() if decision.valid_until is not None]
+        return min(now + self._remembered_s, day_end, *changes, *ends)
 
     def _remember(self, key: tuple[object, ...], decided: Decided) -> None:
         self._remembered[key] = decided

@@ -37,6 +37,8 @@ from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, Clearance
 MODIFIERS_MAX = 10
 PARAMETERS_MAX = 32
 """Of one modifier: a region of 30 countries, as large as the European Economic Area, can still be written."""
+CLASS_PARAMETERS_MAX = 64
+"""Of all modifiers of a class together: deciding costs most for parameters."""
 PARAMETER_LENGTH_MAX = 80
 AGREEMENTS_MAX = 50
 APPROVALS_MAX = 20
@@ -126,6 +128,8 @@ def _modifiers(shape: Shape) -> tuple[Modifier, ...]:
     modifiers = tuple(_modifier(item) for item in shape.objects("modifiers", count_max=MODIFIERS_MAX))
     if len({modifier.code for modifier in modifiers}) != len(modifiers):
         raise DuoModifierRepeated(field="policy.modifiers")
+    if sum(len(modifier.parameters) for modifier in modifiers) > CLASS_PARAMETERS_MAX:
+        raise shape.refuse("modifiers", f"has more than {CLASS_PARAMETERS_MAX} parameters altogether")
     return modifiers
 
 
