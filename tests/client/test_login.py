@@ -56,7 +56,9 @@ def test_a_code_taken_from_the_address_is_useless_without_the_verifier(running: 
             login = page.text.split('name="login" value="')[1].split('"')[0]
             form = {"login": login, "username": "trial-analyst", "password": PASSWORD}
             back = client.post(str(page.url.join("/authorize")), data=form)
-            seen.append(client.get(back.headers["location"]).headers["location"])
+            page = client.get(back.headers["location"], follow_redirects=True)
+            token = page.text.split('name="confirmation" value="')[1].split('"')[0]
+            seen.append(client.post(str(page.url), data={"confirmation": token}).headers["location"])
 
     with pytest.raises(LoginTimedOut):
         sign_in(running.address, open_url=eavesdrop, timeout_s=0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -179,10 +180,21 @@ class TestHome:
         begun = await client.get("/login/cli", params=cli_query())
         code = self.provider.authorize(begun.headers["location"])
         state = dict(parse_qsl(urlsplit(begun.headers["location"]).query))["state"]
-        back = await client.get("/login/callback", params={"code": code, "state": state})
+        await client.get("/login/callback", params={"code": code, "state": state})
+        back = await confirmed(client)
         answer = dict(parse_qsl(urlsplit(back.headers["location"]).query))
         opened = await client.post("/v1/session", json={"code": answer["code"], "code_verifier": CLI_VERIFIER})
         return str(opened.json()["session_token"])
+
+
+def form_of(page: httpx.Response) -> dict[str, str]:
+    """Return the fields of the confirmation page's form."""
+    return dict(re.findall(r'<input type="hidden" name="([a-z]+)" value="([A-Za-z0-9_-]+)">', page.text))
+
+
+async def confirmed(client: httpx.AsyncClient) -> httpx.Response:
+    """Return the answer to a person who reads the confirmation page and continues."""
+    return await client.post("/login/confirm", data=form_of(await client.get("/login/confirm")))
 
 
 def cli_query() -> dict[str, str]:

@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import MetaData, select
 
-from concordat_node.home.pending import CODE_S, PENDING_MAX, PENDING_S
+from concordat_node.home.login_store import CODE_S, LOGINS_PER_PERSON_MAX
+from concordat_node.home.pending import PENDING_S
 from concordat_trust.encoding import sha256_b64u
 from concordat_trust.wire.transport import PeerUnreachable, WireRequest, WireResponse
 from tests.factories.home import (
@@ -24,6 +26,7 @@ from tests.factories.home import (
     ISSUER,
     TestHome,
     cli_query,
+    confirmed,
     make_home,
     sign_jws,
 )
@@ -57,8 +60,15 @@ async def begun(at_home: TestHome, browser: httpx.AsyncClient) -> dict[str, str]
     return {"code": at_home.provider.authorize(response.headers["location"]), "state": query_of(response)["state"]}
 
 
+async def identified(at_home: TestHome, browser: httpx.AsyncClient) -> httpx.Response:
+    """Return the answer to a browser that comes back from the provider."""
+    return await browser.get("/login/callback", params=await begun(at_home, browser))
+
+
 async def finished(at_home: TestHome, browser: httpx.AsyncClient) -> dict[str, str]:
-    back = await browser.get("/login/callback", params=await begun(at_home, browser))
+    back = await identified(at_home, browser)
+    if back.headers["location"] == "confirm":
+        back = await confirmed(browser)
     assert back.headers["location"].startswith(CLI_REDIRECT + "?")
     return query_of(back)
 
@@ -149,7 +159,7 @@ async def test_a_sign_in_is_finished_only_in_the_browser_that_began_it(
 async def test_a_replayed_callback_is_refused(at_home: TestHome, browser: httpx.AsyncClient) -> None:
     answer = await begun(at_home, browser)
     cookie = browser.cookies.get("concordat_login")
-    assert "code" in query_of(await browser.get("/login/callback", params=answer))
+    assert (await browser.get("/login/callback", params=answer)).headers["location"] == "confirm"
     again = await browser.get("/login/callback", params=answer, headers={"cookie": f"concordat_login={cookie}"})
     assert code_of(again) == "login_state_invalid"
 
@@ -160,16 +170,38 @@ async def test_a_sign_in_that_takes_too_long_is_refused(at_home: TestHome, brows
     assert code_of(await browser.get("/login/callback", params=answer)) == "login_state_invalid"
 
 
-async def test_one_sign_in_too_many_is_refused_until_the_others_are_old(
+def stored(at_home: TestHome) -> int:
+    found = MetaData()
+    found.reflect(at_home.home.engine)
+    assert found.sorted_tables
+    with at_home.home.engine.connect() as connection:
+        return sum(len(connection.execute(select(table)).all()) for table in found.sorted_tables)
+
+
+async def test_anonymous_visitors_store_nothing_and_keep_nobody_out(
     at_home: TestHome, browser: httpx.AsyncClient
 ) -> None:
-    for _ in range(PENDING_MAX):
-        await at_home.home.login.begin(cli_query(), now=at_home.clock())
-    response = await browser.get("/login/cli", params=cli_query())
-    assert response.status_code == 429
-    assert code_of(response) == "logins_too_many"
+    for _ in range(310):
+        async with at_home.client() as anonymous:
+            answer = await begun(at_home, anonymous)
+            refused = await anonymous.get("/login/callback", params={"error": "no", "state": answer["state"]})
+            assert query_of(refused)["error"] == "login_refused_by_provider"
+            assert code_of(await anonymous.get("/login/callback", params=answer)) == "login_state_invalid"
+    assert stored(at_home) == 0
+    assert "code" in await finished(at_home, browser)
+
+
+async def test_one_person_has_a_limit_of_sign_ins_and_takes_nothing_from_others(
+    at_home: TestHome, browser: httpx.AsyncClient
+) -> None:
+    for _ in range(LOGINS_PER_PERSON_MAX):
+        assert "code" in await finished(at_home, browser)
+    assert (await finished(at_home, browser))["error"] == "logins_too_many"
+    at_home.provider.subject = "person-2"
+    assert "code" in await finished(at_home, browser)
+    at_home.provider.subject = "person-1"
     at_home.clock.now += PENDING_S
-    assert (await browser.get("/login/cli", params=cli_query())).status_code == 303
+    assert "code" in await finished(at_home, browser)
 
 
 async def test_a_person_the_provider_refuses_is_told_to_the_command_line(

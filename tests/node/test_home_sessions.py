@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import OperationalError
 
 from concordat_node.home.claims import ClaimRules, ClaimsMapping, PersonClaims, Rule, map_claims, within_caps
@@ -194,10 +194,12 @@ def test_a_home_file_of_another_layout_is_emptied(tmp_path: Path) -> None:
     token, _ = store.open(PERSON, now=NOW)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"PRAGMA user_version = {LAYOUT + 1}")
+        connection.exec_driver_sql("CREATE TABLE of_another_time (secret TEXT)")
     engine.dispose()
     again = open_home_database(path)
     with pytest.raises(NotSignedIn):
         SessionStore(again, idle_s=IDLE_S, absolute_s=ABSOLUTE_S, entropy=Entropy()).resolve(token, now=NOW)
+    assert "of_another_time" not in inspect(again).get_table_names()
     again.dispose()
 
 

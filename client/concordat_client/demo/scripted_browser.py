@@ -1,7 +1,8 @@
 """A browser for scripts: signs a fictional person in at the demonstration's identity provider, and follows to the end.
 
-Used by the demonstration and the tests in place of a person. It speaks to loopback only, keeps cookies, and reads one
-form; it is not for any other provider.
+Used by the demonstration and the tests in place of a person. It speaks to loopback only, keeps cookies, and reads two
+forms: the provider's, and the home node's page that asks before a command line is signed in. It says yes to that page
+because it started the command line; it is not for any other provider.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from concordat_trust.errors import PeerFailure
 
 REDIRECTS_MAX = 10
 TIMEOUT_S = 10.0
+_CONFIRMATION = re.compile(r'name="confirmation" value="([A-Za-z0-9_-]+)"')
 _LOGIN = re.compile(r'name="login" value="([A-Za-z0-9_-]+)"')
 
 
@@ -39,6 +41,10 @@ def sign_in(url: str, username: str, password: str, *, client: httpx.Client | No
         raise ScriptedLoginFailed(place=page.url.path, status=page.status_code)
     form = {"login": found[1], "username": username, "password": password}
     answer = _follow(client, client.build_request("POST", page.url.join("/authorize"), data=form))
+    asked = _CONFIRMATION.search(answer.text)
+    if answer.status_code == 200 and asked is not None:
+        consent = {"confirmation": asked[1]}
+        answer = _follow(client, client.build_request("POST", answer.url.join("confirm"), data=consent))
     if answer.status_code != 200:
         raise ScriptedLoginFailed(place=answer.url.path, status=answer.status_code)
     return answer

@@ -2,9 +2,11 @@
 
 Rules of this file:
 
-* Bodies are read up to a limit, as strict JSON, with every field known. Errors are {"error": {code, message, hint}}.
+* Bodies are read up to a limit, as strict JSON (the one page's form apart), with every field known. Errors are
+  {"error": {code, message, hint}}.
 * Everything but signing in needs a session: 401 `not_signed_in` otherwise. The token travels in `authorization` only,
-  never in a cookie or an address, so another site cannot make a browser ask.
+  never in a cookie or an address, so another site cannot make a browser ask. The cookie of a sign-in under way is of
+  use at /login alone.
 * Nothing is cached: answers differ from person to person.
 """
 
@@ -20,6 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from concordat_node.home.ask import Asked
 from concordat_node.home.claims import within_caps
+from concordat_node.home.confirm_page import FIELD as CONFIRM_FIELD
+from concordat_node.home.confirm_page import ConfirmPage
 from concordat_node.home.errors import ContentTypeUnsupported, HomeStorageFailed, LoginRequestMalformed, NotSignedIn
 from concordat_node.home.home import Home
 from concordat_node.home.http_status import status_of
@@ -27,7 +31,7 @@ from concordat_node.home.jobs import Job, purpose_bytes
 from concordat_node.home.login import Redirect
 from concordat_node.home.pending import PENDING_S
 from concordat_node.home.pseudonym import pseudonym
-from concordat_node.home.requests import BODY_BYTES_MAX, parse_assets, parse_redeem, parse_search
+from concordat_node.home.requests import BODY_BYTES_MAX, parse_assets, parse_form, parse_redeem, parse_search
 from concordat_node.home.result import ShownJob, result_json
 from concordat_node.home.saving import saved_answer
 from concordat_node.home.sentence import Understood
@@ -39,6 +43,7 @@ from concordat_trust.ids import OrgId
 from concordat_trust.question import Question
 
 COOKIE = "concordat_login"
+FORM = "application/x-www-form-urlencoded"
 _HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
 _log = logging.getLogger("concordat.node.home")
 
@@ -51,6 +56,8 @@ def build_home_router(home: Home) -> APIRouter:
     routes = _Routes(home)
     router.add_api_route("/login/cli", routes.login_cli, methods=["GET"])
     router.add_api_route("/login/callback", routes.login_callback, methods=["GET"])
+    router.add_api_route("/login/confirm", routes.login_page, methods=["GET"])
+    router.add_api_route("/login/confirm", routes.login_confirm, methods=["POST"])
     router.add_api_route("/v1/session", routes.open_session, methods=["POST"])
     router.add_api_route("/v1/session", routes.close_session, methods=["DELETE"])
     router.add_api_route("/v1/whoami", routes.whoami, methods=["GET"])
@@ -91,9 +98,20 @@ class _Routes:
     async def login_callback(self, request: Request) -> Response:
         cookie = request.cookies.get(COOKIE, "")
         redirect = await self._home.login.complete(_single(request), cookie, now=self._home.clock())
-        response = self._redirected(redirect)
-        response.delete_cookie(COOKIE, path="/login")
-        return response
+        return self._redirected(redirect)
+
+    @_told
+    async def login_page(self, request: Request) -> Response:
+        waiting = await self._home.login.waiting(request.cookies.get(COOKIE, ""), now=self._home.clock())
+        page = ConfirmPage(waiting.redirect_uri, waiting.subject, self._home.organization, waiting.form)
+        headers = {**_HEADERS, "content-security-policy": page.security_policy(), "x-frame-options": "DENY"}
+        return Response(page.html(), media_type="text/html", headers=headers)
+
+    @_told
+    async def login_confirm(self, request: Request) -> Response:
+        form = parse_form(await _body(request, FORM), CONFIRM_FIELD)
+        cookie = request.cookies.get(COOKIE, "")
+        return self._redirected(await self._home.login.confirm(form, cookie, now=self._home.clock()))
 
     @_told
     async def open_session(self, request: Request) -> Response:
@@ -171,8 +189,8 @@ class _Routes:
 
     def _redirected(self, redirect: Redirect) -> Response:
         response = Response(status_code=303, headers={**_HEADERS, "location": redirect.location})
+        is_secure = self._home.settings.base_url.startswith("https:")
         if redirect.cookie is not None:
-            is_secure = self._home.settings.base_url.startswith("https:")
             response.set_cookie(
                 COOKIE,
                 redirect.cookie,
@@ -182,6 +200,8 @@ class _Routes:
                 samesite="lax",
                 secure=is_secure,
             )
+        else:
+            response.delete_cookie(COOKIE, path="/login", httponly=True, samesite="lax", secure=is_secure)
         return response
 
 
@@ -208,9 +228,9 @@ def _bearer(request: Request) -> str:
     return token
 
 
-async def _body(request: Request) -> bytes:
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise ContentTypeUnsupported
+async def _body(request: Request, media_type: str = "application/json") -> bytes:
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != media_type:
+        raise ContentTypeUnsupported(media_type=media_type)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,4 +1,4 @@
-"""The home node's own SQLite file: sessions, sign-ins under way, stored searches.
+"""The home node's own SQLite file: sessions, completed sign-ins and their codes, stored searches.
 
 Everything in it is short-lived and can be lost: people sign in again. So there is no migration: a file of another
 layout is emptied. Secrets are never stored, only their SHA-256; the file is readable by its owner alone.
@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from concordat_node.home.errors import HomeStorageFailed
 
-LAYOUT = 1
+LAYOUT = 2
 _metadata = MetaData()
 
 sessions = Table(
@@ -34,17 +34,17 @@ sessions = Table(
     Column("ends_at", Integer, nullable=False),
 )
 
-pending_logins = Table(
-    "pending_login",
+used_logins = Table(
+    "used_login",
     _metadata,
     Column("state_hash", Text, primary_key=True),
-    Column("browser_hash", Text, nullable=False),
-    Column("nonce", Text, nullable=False),
-    Column("provider_verifier", Text, nullable=False),
-    Column("client_redirect", Text, nullable=False),
-    Column("client_challenge", Text, nullable=False),
-    Column("client_state", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("affiliation", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("clearance", Integer, nullable=False),
+    Column("is_confirmed", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
+    Index("used_login_subject", "subject"),
 )
 
 login_codes = Table(
@@ -92,7 +92,9 @@ def open_home_database(path: Path) -> Engine:
 def _lay_out(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.exec_driver_sql("PRAGMA user_version").scalar_one() != LAYOUT:
-            _metadata.drop_all(connection)
+            found = MetaData()
+            found.reflect(connection)
+            found.drop_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {LAYOUT}")
         _metadata.create_all(connection)
 

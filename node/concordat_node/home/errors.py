@@ -52,8 +52,8 @@ class LoginVerifierMismatch(RequesterError):
 
 class LoginsTooMany(RequesterError):
     code = "logins_too_many"
-    sentence = "More than {pending_max} sign-ins are under way."
-    hint = "Wait some minutes and try again."
+    sentence = "This person has signed in {logins_max} times within {minutes} minutes."
+    hint = "Wait some minutes and try again; nobody else is affected."
 
 
 class PersonNotMapped(RequesterError):
@@ -88,8 +88,8 @@ class JobNotFound(RequesterError):
 
 class ContentTypeUnsupported(RequesterError):
     code = "content_type_unsupported"
-    sentence = "The body of this request must be application/json."
-    hint = "Send content-type: application/json."
+    sentence = "The body of this request must be {media_type}."
+    hint = "Send the content-type that the documentation names for this address."
 
 
 class ProviderUnreachable(PeerFailure):

@@ -16,8 +16,9 @@ from concordat_node.home.database import open_home_database
 from concordat_node.home.errors import HomeBundleUnusable
 from concordat_node.home.jobs import JobStore
 from concordat_node.home.login import Login, RunBlocking
+from concordat_node.home.login_cookies import LoginCookies
+from concordat_node.home.login_store import LoginStore
 from concordat_node.home.mint import HomeKeys
-from concordat_node.home.pending import PendingStore
 from concordat_node.home.provider import IdentityProvider
 from concordat_node.home.sessions import SessionStore
 from concordat_node.home.settings import HomeSettings
@@ -77,9 +78,11 @@ def open_home(
         provider=IdentityProvider(settings.provider, settings.redirect_uri, transport),
         issuer=settings.provider.issuer,
         mapping=settings.claims,
-        pending=PendingStore(engine, entropy=entropy),
+        cookies=LoginCookies(keys.pseudonym, entropy=entropy),
+        logins=LoginStore(engine, entropy=entropy),
         sessions=sessions,
         run_blocking=run_blocking,
+        entropy=entropy,
     )
     asker = Asker(
         organization=organization,

@@ -2,15 +2,19 @@
 
 The order, and what each step is bound to:
 
-1. `begin`     the command line's redirect address, challenge and state are stored under a fresh state; a cookie binds
-               the sign-in to this browser, so that nobody can be made to finish a sign-in that another began.
-2. `complete`  the provider's answer: state and cookie (once), issuer (RFC 9207), code + our own verifier → ID token
-               with our nonce → mapped claims → a one-time code, sent to the command line's own loopback address only.
-3. `redeem`    one-time code + the command line's verifier → session.
+1. `begin`     the command line's redirect address, challenge and state go, with a fresh state, nonce and verifier, into
+               a sealed cookie of this browser: nothing is stored, and nobody can be made to finish a sign-in that
+               another began.
+2. `complete`  the provider's answer: cookie and state, issuer (RFC 9207), code + our own verifier → ID token with our
+               nonce → mapped claims; the state is used up.
+3. `waiting`   the person is shown which port would get the code, and
+   `confirm`   continues: a one-time code (once), sent to the command line's own loopback address only.
+4. `redeem`    one-time code + the command line's verifier → session.
 """
 
 from __future__ import annotations
 
+import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,13 +31,19 @@ from concordat_node.home.errors import (
     LoginRequestMalformed,
     LoginStateInvalid,
 )
-from concordat_node.home.pending import ClientRequest, PendingLogin, PendingStore
+from concordat_node.home.login_cookies import LoginCookies
+from concordat_node.home.login_store import LoginStore
+from concordat_node.home.pending import CONFIRM_S, PENDING_S, ClientRequest, Confirmation, PendingLogin
 from concordat_node.home.provider import IdentityProvider
 from concordat_node.home.sessions import Person, Session, SessionStore
+from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
 
 CODE_LENGTH_MAX = 2_048
 CALLBACK_PATH = "/callback"
+CONFIRM_LOCATION = "confirm"
+"""Relative to /login/callback, so that it holds behind every reverse proxy."""
+_SECRET_BYTES = 32
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _STATE = re.compile(r"[A-Za-z0-9._~-]{16,128}")
@@ -50,10 +60,19 @@ class RunBlocking(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where to send the browser, and the cookie to set when a sign-in begins."""
+    """Where to send the browser, and the cookie to set; without one the browser's cookie is over."""
 
     location: str
     cookie: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A person who is asked whether to go on, and what their consent must repeat."""
+
+    subject: str
+    redirect_uri: str
+    form: str
 
 
 class Login:
@@ -65,44 +84,64 @@ class Login:
         provider: IdentityProvider,
         issuer: str,
         mapping: ClaimsMapping,
-        pending: PendingStore,
+        cookies: LoginCookies,
+        logins: LoginStore,
         sessions: SessionStore,
         run_blocking: RunBlocking,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self._provider = provider
         self._issuer = issuer
         self._mapping = mapping
-        self._pending = pending
+        self._cookies = cookies
+        self._logins = logins
         self._sessions = sessions
         self._run_blocking = run_blocking
+        self._entropy = entropy
 
     async def begin(self, query: Mapping[str, str], *, now: int) -> Redirect:
         """Return the way to the provider.
 
-        Raises: LoginRedirectRefused, LoginRequestMalformed, LoginsTooMany, ProviderUnreachable, ProviderAnswerInvalid.
+        Raises: LoginRedirectRefused, LoginRequestMalformed, ProviderUnreachable, ProviderAnswerInvalid.
         """
         client = parse_client_request(query)
-        begun = await self._run_blocking(lambda: self._pending.begin(client, now=now))
+        login = PendingLogin(self._secret(), self._secret(), self._secret(), client, now + PENDING_S)
         location = await self._provider.authorization_url(
-            state=begun.state, nonce=begun.pending.nonce, verifier=begun.pending.provider_verifier, now=now
+            state=login.state, nonce=login.nonce, verifier=login.provider_verifier, now=now
         )
-        return Redirect(location, begun.browser)
+        return Redirect(location, self._cookies.seal(login))
 
     async def complete(self, query: Mapping[str, str], cookie: str, *, now: int) -> Redirect:
-        """Return the way back to the command line, with its one-time code or with the code of what went wrong.
+        """Return the way to the page that asks the person, or to the command line with the code of what went wrong.
 
         Raises: LoginStateInvalid, when it is not known whom to tell.
         """
-        state = query.get("state", "")
-        if not _STATE.fullmatch(state) or not _STATE.fullmatch(cookie):
+        login = self._cookies.pending(cookie, now=now)
+        if not _is_same(query.get("state", ""), login.state):
             raise LoginStateInvalid
-        login = await self._run_blocking(lambda: self._pending.take(state, cookie, now=now))
         try:
             person = await self._identify(query, login, now)
+            await self._run_blocking(lambda: self._logins.use(login.state, person, now=now))
+        except LoginStateInvalid:
+            raise
         except ConcordatError as error:
             _log.warning("sign-in refused: %s", error.code)
             return _back(login.client, "error", error.code)
-        code = await self._run_blocking(lambda: self._pending.issue_code(person, login.client, now=now))
+        confirmation = Confirmation(login.state, self._secret(), login.client, now + CONFIRM_S)
+        return Redirect(CONFIRM_LOCATION, self._cookies.seal(confirmation))
+
+    async def waiting(self, cookie: str, *, now: int) -> Waiting:
+        """Return what the person of this browser is asked. Raises: LoginStateInvalid."""
+        login = self._cookies.confirmation(cookie, now=now)
+        person = await self._run_blocking(lambda: self._logins.person(login.state, now=now))
+        return Waiting(person.subject, login.client.redirect_uri, login.form)
+
+    async def confirm(self, form: str, cookie: str, *, now: int) -> Redirect:
+        """Return the way back to the command line, with its one-time code. Raises: LoginStateInvalid."""
+        login = self._cookies.confirmation(cookie, now=now)
+        if not _is_same(form, login.form):
+            raise LoginStateInvalid
+        code = await self._run_blocking(lambda: self._logins.confirm(login.state, login.client, now=now))
         return _back(login.client, "code", code)
 
     async def redeem(self, code: str, verifier: str, *, now: int) -> tuple[str, Session]:
@@ -111,7 +150,7 @@ class Login:
             raise LoginCodeInvalid
         if not _VERIFIER.fullmatch(verifier):
             raise LoginRequestMalformed(field="code_verifier")
-        person = await self._run_blocking(lambda: self._pending.redeem(code, verifier, now=now))
+        person = await self._run_blocking(lambda: self._logins.redeem(code, verifier, now=now))
         return await self._run_blocking(lambda: self._sessions.open(person, now=now))
 
     async def _identify(self, query: Mapping[str, str], login: PendingLogin, now: int) -> Person:
@@ -123,6 +162,13 @@ class Login:
             raise LoginRefusedByProvider
         claims = await self._provider.identify(code, verifier=login.provider_verifier, nonce=login.nonce, now=now)
         return Person(str(claims["sub"]), map_claims(claims, self._mapping))
+
+    def _secret(self) -> str:
+        return b64u(self._entropy(_SECRET_BYTES))
+
+
+def _is_same(given: str, ours: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), ours.encode("utf-8"))
 
 
 def _back(client: ClientRequest, name: str, value: str) -> Redirect:

@@ -1,11 +1,15 @@
-"""Reading what a person's program sends: strict JSON of a bounded size, every field known, nothing coerced."""
+"""Reading what a person's program sends: strict JSON of a bounded size, every field known, nothing coerced.
+
+The one form is the confirmation page's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
-from concordat_node.home.errors import AssetForeign
+from concordat_node.home.errors import AssetForeign, LoginRequestMalformed
 from concordat_node.home.sentence import SENTENCE_MAX, Understood, understand
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject, parse_object
@@ -18,6 +22,7 @@ from concordat_trust.shape import Shape
 BODY_BYTES_MAX = 65_536
 PAGE_SIZE = 20
 SECRET_LENGTH_MAX = 2_048
+FORM_FIELDS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,17 @@ def parse_redeem(body: bytes) -> tuple[str, str]:
     verifier = shape.text("code_verifier", length_max=SECRET_LENGTH_MAX)
     shape.finish()
     return code, verifier
+
+
+def parse_form(body: bytes, field: str) -> str:
+    """Return the one field of a form, empty when it is not there. Raises: LoginRequestMalformed."""
+    try:
+        pairs = parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX)
+    except ValueError as error:
+        raise LoginRequestMalformed(field=field) from error
+    if len(dict(pairs)) != len(pairs):
+        raise LoginRequestMalformed(field=field)
+    return dict(pairs).get(field, "")
 
 
 def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:
