@@ -12,14 +12,12 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import errno
 import logging
 import secrets
 import signal
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -178,7 +176,7 @@ def _bundle_in_force(poller: BundlePoller) -> TrustedBundle:
 async def _first_poll(coordinator: Coordinator) -> None:
     """Poll once before serving. A mirror that is away is waited for later; a wrong first bundle stops the start."""
     try:
-        bundle = await _polled(coordinator.poller)
+        bundle = await coordinator.poller.polled()
     except ConcordatError as error:
         if isinstance(error, RefusedDocument) and not _has_bundle(coordinator.poller):
             raise
@@ -214,26 +212,9 @@ async def _keep_current(coordinator: Coordinator) -> None:
             interval_s * spread if _has_bundle(coordinator.poller) else min(interval_s, FIRST_POLL_PAUSE_S)
         )
         try:
-            await _polled(coordinator.poller)
+            await coordinator.poller.polled()
         except ConcordatError as error:
             _log.warning("bundle poll failed: %s", error.code)
-
-
-async def _polled(poller: BundlePoller) -> TrustedBundle:
-    """Return what `poll` returns, from a thread that a stop does not wait for: a mirror may hold a poll up for long.
-
-    Nothing is lost with it, because the poller writes whole files or none.
-    """
-    outcome: concurrent.futures.Future[TrustedBundle] = concurrent.futures.Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(poller.poll())
-        except BaseException as error:  # noqa: BLE001  # handed over to the task that waits
-            outcome.set_exception(error)
-
-    threading.Thread(target=work, name="bundle-poll", daemon=True).start()
-    return await asyncio.shield(asyncio.wrap_future(outcome))
 
 
 class _Server(uvicorn.Server):

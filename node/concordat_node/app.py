@@ -136,7 +136,7 @@ class Node:
 
     async def _first_poll(self) -> None:
         try:
-            bundle = await self.run_blocking(self.poller.poll)
+            bundle = await self.poller.polled()
         except ConcordatError as error:
             if isinstance(error, RefusedDocument) and self.bundle() is None:
                 raise
@@ -150,7 +150,7 @@ class Node:
             spread = 1 + JITTER_SHARE * (2 * secrets.SystemRandom().random() - 1)
             await asyncio.sleep(interval_s * spread if self.bundle() else min(interval_s, FIRST_POLL_PAUSE_S))
             try:
-                await self._adopt(await self.run_blocking(self.poller.poll))
+                await self._adopt(await self.poller.polled())
             except ConcordatError as error:
                 _log.warning("bundle poll failed: %s", error.code)
 

@@ -14,7 +14,9 @@ First contact needs the root fingerprint and a mirror, and trusts nothing else: 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -173,11 +175,27 @@ class BundlePoller:
             if before.get(mirror) != error.code:
                 _log.warning("mirror %s gives no bundle: %s", mirror, error.code)
 
+    async def polled(self) -> TrustedBundle:
+        """Return what `poll` returns, from a thread that a stop does not wait for.
+
+        A mirror may hold a poll up for long. Nothing is lost with it, because whole files are written or none. Raises: as `poll`.
+        """
+        outcome: concurrent.futures.Future[TrustedBundle] = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                outcome.set_result(self.poll())
+            except BaseException as error:  # noqa: BLE001  # handed over to the task that waits
+                outcome.set_exception(error)
+
+        threading.Thread(target=work, name="bundle-poll", daemon=True).start()
+        return await asyncio.shield(asyncio.wrap_future(outcome))
+
     async def run(self) -> None:
         """Poll for ever, every POLL_INTERVAL_S with jitter; a failed poll is remembered and logged, never raised."""
         while True:
             try:
-                await asyncio.to_thread(self.poll)
+                await self.polled()
             except ConcordatError as error:
                 _log.warning("bundle poll failed: %s", error.code)
             await asyncio.sleep(POLL_INTERVAL_S + POLL_JITTER_S * (2 * self._jitter() - 1))
