@@ -13,6 +13,7 @@ import pytest
 from concordat_node.home.errors import LoginStateInvalid
 from concordat_node.home.login_cookies import LoginCookies
 from concordat_node.home.pending import CONFIRM_S, PENDING_S, ClientRequest, Confirmation, PendingLogin
+from concordat_trust.canonical import JsonObject
 from tests.factories.home import (
     CLI_REDIRECT,
     CLI_STATE,
@@ -214,3 +215,17 @@ def test_a_cookie_of_another_key_purpose_or_time_is_refused() -> None:
     cookies().pending(cookies().seal(PENDING), now=PENDING.ends_at - 1)
     with pytest.raises(LoginStateInvalid):
         cookies().pending(cookies().seal(PENDING), now=PENDING.ends_at)
+
+
+def test_the_purpose_binds_a_cookie_whatever_its_fields_are() -> None:
+    fields: JsonObject = {
+        "client_challenge": CLIENT.challenge,
+        "client_redirect": CLIENT.redirect_uri,
+        "client_state": CLIENT.state,
+        "ends_at": CONFIRMATION.ends_at,
+        "form": CONFIRMATION.form,
+        "state": CONFIRMATION.state,
+    }
+    assert cookies().confirmation(cookies()._sealed("confirmation", fields), now=NOW) == CONFIRMATION
+    with pytest.raises(LoginStateInvalid):
+        cookies().confirmation(cookies()._sealed("pending", fields), now=NOW)

@@ -178,7 +178,8 @@ class BundlePoller:
     async def polled(self) -> TrustedBundle:
         """Return what `poll` returns, from a thread that a stop does not wait for.
 
-        A mirror may hold a poll up for long. Nothing is lost with it, because whole files are written or none. Raises: as `poll`.
+        A mirror may hold a poll up for long. Nothing is lost with it, because whole files are written or none.
+        Raises: as `poll`.
         """
         outcome: concurrent.futures.Future[TrustedBundle] = concurrent.futures.Future()
 
