@@ -9,9 +9,10 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -25,6 +26,13 @@ from tests.factories.opa import GENEROUS_TIMEOUT_S
 from tests.factories.policy import decision_table
 
 TABLE = decision_table()
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short folder: a Unix socket's path has at most 107 bytes, and pytest's own folders can be longer."""
+    with tempfile.TemporaryDirectory(prefix="c-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
