@@ -226,8 +226,11 @@ def _with_other_secrets(random: Random, item: ImportedAsset, concealed: Sequence
         if not item.policy.summary_metrics:
             record = replace(record, evaluations=_evaluations(random, concealed) if record.kind == "model" else ())
             return ImportedAsset(replace(record, trained_on=_some(random, concealed, record.kind)), item.policy)
-    links = (*record.trained_on, *_some(random, concealed, record.kind))
-    return ImportedAsset(replace(record, trained_on=tuple(random.sample(links, k=len(links)))), item.policy)
+    links = list(record.trained_on)
+    for hidden in _some(random, concealed, record.kind):
+        # Among the visible links, whose own order is visible and stays.
+        links.insert(random.randint(0, len(links)), hidden)
+    return ImportedAsset(replace(record, trained_on=tuple(links)), item.policy)
 
 
 def _some(random: Random, ids: Sequence[AssetId], kind: str) -> tuple[AssetId, ...]:
