@@ -41,6 +41,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
     from concordat_trust.errors import ConcordatError
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    for library in ("tuf", "uvicorn.error"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     try:
         settings = _settings(arguments)
         _serve(settings, as_json=arguments.json)

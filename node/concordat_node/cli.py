@@ -73,7 +73,8 @@ def _telling(run: Command) -> Command:
         from concordat_trust.errors import ConcordatError
 
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for library in ("alembic", "tuf", "uvicorn.error"):
+            logging.getLogger(library).setLevel(logging.WARNING)
         try:
             return run(arguments)
         except ConcordatError as error:

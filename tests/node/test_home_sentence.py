@@ -215,3 +215,10 @@ def test_a_chip_says_what_it_was_taken_to_mean() -> None:
         "meaning": "accuracy above 0.9",
         "text": "with accuracy above 90%",
     }
+
+
+@pytest.mark.parametrize("words", ["accuracy above 190%", "accuracy above 101 percent", "accuracy above 1000%"])
+def test_more_than_all_is_text_and_not_a_hundredth(words: str) -> None:
+    understood = understand(words)
+    assert understood.filter is None
+    assert understood.text == words

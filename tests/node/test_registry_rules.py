@@ -31,6 +31,8 @@ from concordat_node.registry.rules import (
 )
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import AssetId, OrgId
+from concordat_trust.shape import DocumentMalformed
+from concordat_trust.vocabulary import RATIO_METRICS
 from tests.factories.registry import (
     NOW,
     OWNER,
@@ -402,3 +404,11 @@ def test_grants_come_out_in_one_order() -> None:
     assert isinstance(approval, Approval)
     assert agreement.parties == ("alma-university", "north-hospital")
     assert approval.purposes == ("GRU", "HMB")
+
+
+@pytest.mark.parametrize("metric", sorted(RATIO_METRICS))
+def test_every_ratio_that_a_question_can_name_is_a_fraction(metric: str) -> None:
+    evaluation = {"metric": metric, "value": "94", "split": "test"}
+    with pytest.raises(DocumentMalformed) as refused:
+        read_line(ndjson_line(asset_fields("model", evaluations=[evaluation])), OWNER)
+    assert refused.value.fields["field"] == "value"

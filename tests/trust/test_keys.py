@@ -271,3 +271,8 @@ def test_a_signature_of_one_key_is_not_one_of_another(key: SigningKey) -> None:
 
 def test_public_jwk_has_exactly_the_required_members(key: SigningKey) -> None:
     assert sorted(public_jwk(key.public_key)) == ["crv", "kty", "x"]
+
+
+def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
+    with pytest.raises(keys.KeyFileInvalid):
+        keys.load_private_key(tmp_path)

@@ -68,9 +68,11 @@ def load_private_key(path: Path) -> SigningKey:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise KeyFileMissing(path=str(path), problem=error.strerror) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _refuse_readable_by_others(path, os.fstat(descriptor))
-        pem = file.read(KEY_FILE_BYTES_MAX + 1)
+        pem = os.read(descriptor, KEY_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
     return _parse(path, pem)
 
 

@@ -81,6 +81,13 @@ FACET_FIELDS = ("kind", "task", "framework", "modality", "license", "origin")
 EXACT_FIELDS = (*FACET_FIELDS, "keyword")
 ORDERED_FIELDS = ("created", "cohort_size")
 TEXT_FIELDS = ("title", "summary", "keywords", "description")
+RATIO_METRICS = frozenset(
+    {
+        *("accuracy", "balanced_accuracy", "auc", "auroc", "roc_auc", "auprc", "average_precision"),
+        *("f1", "f1_score", "precision", "recall", "sensitivity", "specificity", "npv", "ppv", "dice", "iou"),
+    }
+)
+"""Metrics that are fractions of one: 90 % is written 0.9, in a record as in a question."""
 SPLITS = ("train", "validation", "test", "external")
 MASKABLE_FIELDS = (
     "title",

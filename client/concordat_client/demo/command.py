@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concordat_client.demo.network import Network
     from concordat_client.demo.story import Say, Story
 
-EXIT_DONE, EXIT_FINDING, EXIT_INTERRUPTED = 0, 7, 130
+EXIT_DONE, EXIT_USAGE, EXIT_FINDING, EXIT_INTERRUPTED = 0, 2, 7, 130
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +39,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     demo.add_argument("--check", action="store_true", help="do it all without waiting; exit 7 if anything differs")
     demo.add_argument(
-        "--save", type=Path, metavar="FILE", help="keep the saved answer (and FILE.bundle.zip) afterwards"
+        "--save", type=Path, metavar="FILE", help="keep the saved answer and its bundle (.bundle.zip) afterwards"
     )
     demo.add_argument("--json", action="store_true", help="one JSON object on standard output, words on standard error")
     demo.set_defaults(run=run_demo)
@@ -48,6 +48,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_demo(arguments: argparse.Namespace) -> int:
     """Set up, tell the story, report, and wait."""
     say = _say_to_stderr if arguments.json else _say_to_stdout
+    if arguments.save is not None and (arguments.save.is_dir() or not arguments.save.absolute().parent.is_dir()):
+        say(f"concordat demo: --save {arguments.save}: name a file in a folder that exists")
+        return EXIT_USAGE
     try:
         with _interruptible(), tempfile.TemporaryDirectory(prefix="concordat-demo-") as folder:
             return _run(arguments, Path(folder), say)
@@ -72,6 +75,10 @@ def _run(arguments: argparse.Namespace, folder: Path, say: Say) -> int:
             print(json.dumps(story.to_json()), flush=True)
         for finding in story.findings:
             say(f"DIFFERS: {finding}")
+        if not story.findings:
+            say(f"\nEverything is as promised. Root fingerprint: {layout.ceremony.root_sha256}")
+        if arguments.save is not None:
+            say(f"Saved to {arguments.save} and {arguments.save.with_suffix('.bundle.zip')}.")
         if not arguments.check:
             _invite(story, say)
             signal.pause()

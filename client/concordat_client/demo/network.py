@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,4 +105,6 @@ def running(layout: Layout) -> Iterator[Network]:
     try:
         yield network
     finally:
+        # From here on everything is taken down, and a second Ctrl-C would leave something behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         network.children.stop_all()

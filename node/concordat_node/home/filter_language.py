@@ -14,10 +14,10 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, VisitError
 
 from concordat_node.home.sentence_tokens import CONDITION
-from concordat_node.home.sentence_words import METRICS, RATIO_METRICS, SYMBOLS
+from concordat_node.home.sentence_words import METRICS, SYMBOLS
 from concordat_trust.errors import RequesterError
 from concordat_trust.filters import And, Compare, Comparison, Equals, Filter, In, MetricIs, Not, Or, TrainedOn
-from concordat_trust.vocabulary import EXACT_FIELDS, ORDERED_FIELDS
+from concordat_trust.vocabulary import EXACT_FIELDS, ORDERED_FIELDS, RATIO_METRICS
 
 _KINDS = {"model": "model", "models": "model", "dataset": "dataset", "datasets": "dataset", "data-set": "dataset"}
 _ALIASES = {"licence": "license", "keywords": "keyword"}

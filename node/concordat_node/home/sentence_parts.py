@@ -28,10 +28,10 @@ from concordat_node.home.sentence_words import (
     OTHER_NEGATIONS,
     PERCENT,
     PLURALS,
-    RATIO_METRICS,
     TRAINED_ON,
 )
 from concordat_trust.filters import TEXT_MAX, Comparison, Equals, Filter, In, MetricIs, Not, Or, TrainedOn
+from concordat_trust.vocabulary import RATIO_METRICS
 
 PartKind = Literal["kind", "trained_on", "metric", "condition"]
 Tokens = Sequence[Token]
@@ -92,6 +92,8 @@ def _number_at(tokens: Tokens, at: int, metric: str) -> tuple[str, int] | None:
         text, end = text + "%", end + 1
     value = number_of("0" + text if text.startswith(".") else text, metric)
     if value is not None and metric in RATIO_METRICS and Decimal(value) > 1:
+        if text.endswith("%"):
+            return None  # more than 100 % of a ratio is not understood, rather than divided once more
         # "accuracy above 90": a ratio cannot be 90, so a percentage is meant; the chip shows 0.9.
         value = decimal_text(Decimal(value) / 100)
         if Decimal(value) > 1:

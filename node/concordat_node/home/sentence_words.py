@@ -99,13 +99,6 @@ METRICS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("log", "loss"): ("log_loss",),
     ("brier", "score"): ("brier_score",),
 }
-RATIO_METRICS = frozenset(
-    {
-        *("accuracy", "balanced_accuracy", *_AUROC, *_F1, "auprc", "average_precision"),
-        *("precision", "recall", "sensitivity", "specificity", "dice", "iou"),
-    }
-)
-"""Stored as fractions of one, so that 90 % is written 0.9."""
 
 BETWEEN_METRIC_AND_COMPARATOR = frozenset({"of", "is", "being", "score", "value", "was", "are"})
 PERCENT = frozenset({"percent", "percents", "pct"})

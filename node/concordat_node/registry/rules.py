@@ -23,7 +23,7 @@ from concordat_node.registry.records import Agreement, Approval, AssetRecord, Ev
 from concordat_trust.canonical import parse_object
 from concordat_trust.ids import AssetId, AssetIdInvalid, AssetKind, OrgId
 from concordat_trust.shape import Shape
-from concordat_trust.vocabulary import SPLITS
+from concordat_trust.vocabulary import RATIO_METRICS, SPLITS
 
 LINE_BYTES_MAX = 262_144
 TITLE_LENGTH_MAX = 300
@@ -38,10 +38,6 @@ VALUE_MAX = 1_000_000_000
 """Largest size of a metric's value: as a sort key it is counted in millionths and must stay below 2^53."""
 ID_SECRET_BYTES_MIN = 16
 
-RATIO_METRICS = frozenset(
-    {"accuracy", "balanced_accuracy", "auc", "roc_auc", "auprc", "f1", "precision", "recall"}
-    | {"sensitivity", "specificity", "npv", "ppv", "dice", "iou"}
-)
 """Metrics between 0 and 1. "94" for an accuracy is a percentage written by mistake, and would pass every threshold."""
 
 _LOCAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,119}")
