@@ -27,6 +27,8 @@ BUILD_TIMEOUT_S = 900.0
 INSTALL_TIMEOUT_S = 300.0
 PROBE_TIMEOUT_S = 20.0
 OUTPUT_TAIL_MAX = 400
+NO_TELEMETRY_CHILD = {"GO_TELEMETRY_CHILD": "2"}
+"""Go's telemetry process would otherwise outlive the command and write into a folder that is already gone."""
 
 
 class StepFailed(Exception):
@@ -48,7 +50,7 @@ def find_go(environ: Mapping[str, str]) -> Path:
         raise StepFailed("no Go on PATH")
     # Even asking for its version makes Go begin a telemetry folder in the person's configuration.
     with tempfile.TemporaryDirectory(prefix="concordat-go-") as config:
-        probe = {**environ, "GOTOOLCHAIN": "local", "XDG_CONFIG_HOME": config}
+        probe = {**environ, "GOTOOLCHAIN": "local", "XDG_CONFIG_HOME": config, **NO_TELEMETRY_CHILD}
         text = run([found, "version"], environ=probe, timeout_s=PROBE_TIMEOUT_S)
     version = re.search(r"\bgo(\d+)\.(\d+)", text)
     if version is None or (int(version[1]), int(version[2])) < GO_MINIMUM:
@@ -108,6 +110,7 @@ def _folders(scratch: Path, environ: Mapping[str, str]) -> dict[str, str]:
     builds = Path(environ.get("GOCACHE") or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "go-build")
     return {
         "GOENV": environ.get("GOENV") or str(config / "go" / "env"),
+        **NO_TELEMETRY_CHILD,
         "XDG_CONFIG_HOME": str(scratch / "config"),  # where Go would otherwise begin to keep telemetry
         "GOMODCACHE": str(modules if modules.is_dir() else scratch / "modules"),
         "GOCACHE": str(builds if builds.is_dir() else scratch / "builds"),
