@@ -45,7 +45,6 @@ _OK = 200
 _OVERLOADED = frozenset({429, 503})
 _GATEWAY = frozenset({502, 504})
 _CODE = re.compile(r"[a-z][a-z0-9_]{2,63}")
-_RESULT_FIELDS = ("salt", "card", "asset", "sealed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def parse_json(data: bytes, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> Js
         )
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise JsonMalformed from error
-    _refuse_surrogates(text)
+    _refuse_surrogates(text, value)
     return value
 
 
@@ -131,12 +131,12 @@ def _refuse_depth(data: bytes, depth_max: int) -> None:
             depth -= 1
 
 
-def _refuse_surrogates(text: str) -> None:
+def _refuse_surrogates(text: str, value: Json) -> None:
     # A lone surrogate can only come from a \u escape; UTF-8 itself cannot carry one.
     if "\\u" not in text:
         return
     try:
-        json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         raise JsonMalformed from error
 

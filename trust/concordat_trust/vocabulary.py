@@ -30,14 +30,6 @@ class Level(IntEnum):
 
 PurposeCode = Literal["GRU", "HMB", "DS", "POA", "MDS", "CC"]
 PURPOSES: tuple[PurposeCode, ...] = get_args(PurposeCode)
-PURPOSE_LABELS: dict[str, str] = {
-    "GRU": "general research",
-    "HMB": "health, medical or biomedical research",
-    "DS": "research on one disease",
-    "POA": "population origins or ancestry research",
-    "MDS": "methods development",
-    "CC": "clinical care",
-}
 
 DUO_PERMISSIONS: dict[str, tuple[str, str]] = {
     "DUO:0000004": ("NRES", "no restriction"),

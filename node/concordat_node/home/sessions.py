@@ -85,12 +85,6 @@ class SessionStore:
                 connection.execute(update(sessions).where(mine).values(used_at=now))
         return Session(row.session_id, row.subject, PersonClaims(row.affiliation, row.role, row.clearance), row.ends_at)
 
-    def is_open(self, session_id: str, *, now: int) -> bool:
-        """Return whether the session still stands; asked again before an answer is stored."""
-        with self._engine.connect() as connection:
-            row = connection.execute(select(sessions).where(sessions.c.session_id == session_id)).one_or_none()
-        return row is not None and not self._is_over(row, now)
-
     def close(self, token: str) -> None:
         """End the session of a token and its stored searches. Raises: NotSignedIn when there is none."""
         with self._engine.begin() as connection:

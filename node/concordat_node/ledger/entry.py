@@ -15,7 +15,6 @@ import hashlib
 from dataclasses import dataclass
 
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
-from concordat_trust.encoding import b64u
 
 ENTRY_VERSION = 1
 SALT_BYTES = 16
@@ -96,8 +95,3 @@ def leaf_hash(entry: bytes, salt: bytes) -> bytes:
     if len(salt) != SALT_BYTES:
         raise RuntimeError(f"a log salt has {SALT_BYTES} bytes")
     return hashlib.sha256(b"\x00" + hashlib.sha256(salt + entry).digest()).digest()
-
-
-def leaf_text(entry: bytes, salt: bytes) -> str:
-    """Return the leaf as the attestation carries it."""
-    return b64u(leaf_hash(entry, salt))

@@ -14,6 +14,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _registry_state()
     _policy_classes()
     _assets()
     _asset_lists()
@@ -23,7 +24,7 @@ def upgrade() -> None:
     _search_postings()
 
 
-def _policy_classes() -> None:
+def _registry_state() -> None:
     op.create_table(
         "registry_state",
         sa.Column("single", sa.Integer(), autoincrement=False, nullable=False),
@@ -31,6 +32,9 @@ def _policy_classes() -> None:
         sa.CheckConstraint("single = 1", name=op.f("ck_registry_state_single")),
         sa.PrimaryKeyConstraint("single", name=op.f("pk_registry_state")),
     )
+
+
+def _policy_classes() -> None:
     op.create_table(
         "policy_class",
         sa.Column("class_id", sa.String(length=32), nullable=False),
