@@ -72,9 +72,9 @@ class LoginStore:
     def redeem(self, code: str, verifier: str, *, now: int) -> Person:
         """Return and forget the person of a code. Raises: LoginCodeInvalid, LoginVerifierMismatch."""
         with self._engine.begin() as connection:
-            wanted = login_codes.c.code_hash == hashed(code)
-            row = connection.execute(select(login_codes).where(wanted)).one_or_none()
-            connection.execute(delete(login_codes).where(wanted))
+            # One statement: of two that bring the same code at the same moment, one gets a row.
+            taken = delete(login_codes).where(login_codes.c.code_hash == hashed(code)).returning(login_codes)
+            row = connection.execute(taken).one_or_none()
         if row is None or now >= row.ends_at:
             raise LoginCodeInvalid
         if not hmac.compare_digest(sha256_b64u(verifier.encode("utf-8")), row.client_challenge):
