@@ -109,6 +109,7 @@ def record_lines(record: Object) -> Iterator[str]:
     if isinstance(keywords, list) and keywords:
         yield f"  {'keywords':<12} {', '.join(plain(word, length_max=60) for word in keywords)}"
     yield from _evaluation_lines(record)
+    yield from _version_lines(record)
     for dataset in objects(record.get("trained_on")):
         yield f"   trained on {plain(dataset.get('title') or 'a data set')}   {plain(dataset.get('id'))}"
     yield from condition_lines(record)
@@ -131,8 +132,17 @@ def _evaluation_lines(record: Object) -> Iterator[str]:
         interval = f" [{plain(low)}, {plain(high)}]" if low is not None and high is not None else ""
         unit = f" {plain(item.get('unit'), length_max=20)}" if item.get("unit") else ""
         on = f" on {plain(item.get('dataset'), length_max=120)}" if item.get("dataset") else ""
+        of = f", version {plain(item.get('version'), length_max=60)}" if item.get("version") else ""
         measured = f"{plain(item.get('metric'), length_max=40)} {plain(item.get('value'), length_max=40)}"
-        yield f"   {measured}{unit}{interval}{on} ({plain(item.get('split'), length_max=20)})"
+        yield f"   {measured}{unit}{interval}{on} ({plain(item.get('split'), length_max=20)}{of})"
+
+
+def _version_lines(record: Object) -> Iterator[str]:
+    for item in objects(record.get("versions")):
+        digest = f"   sha256 {plain(item.get('digest'), length_max=64)}" if item.get("digest") else ""
+        yield f"   version {plain(item.get('label'), length_max=60)} of {plain(item.get('released'))}{digest}"
+        if item.get("changes"):
+            yield f"      {plain(item.get('changes'), length_max=SUMMARY_MAX)}"
 
 
 def condition_lines(record: Object) -> Iterator[str]:

@@ -17,7 +17,7 @@ from concordat_trust.answer import verify_saved_answer
 from concordat_trust.attestation import AttestedNotice
 from concordat_trust.merge import Reported
 from tests.client.running import RELAY_AT, Running
-from tests.factories.answers import HOME, NORTH, VITALIS, make_asset, make_card
+from tests.factories.answers import HOME, NORTH, VITALIS, make_asset, make_card, make_evaluation
 from tests.factories.relay import Away, FakeCoordinator, demo_cards
 
 SEARCH = ["search", "models about clinical trial", "--purpose", "HMB"]
@@ -192,13 +192,16 @@ def test_a_question_that_cannot_be_asked_says_what_to_correct(
 
 def test_show_prints_a_record_in_full(running: Running, run: Run) -> None:
     record = make_asset(NORTH, "sepsis", trained_on=[{"id": None, "title": "Trial arm A"}], contact="data office")
+    record["versions"] = [{"label": "2.1", "released": "2026-05-04", "digest": "ab" * 32, "changes": "New scanner."}]
+    record["evaluations"] = [make_evaluation() | {"version": "2.1"}]
     running.coordinator.cards = {NORTH: [record]}
     code, out, _ = run(["show", str(record["id"]), "--purpose", "HMB"])
     assert code == Exit.DONE
     assert "Clinical sepsis model" in out
     assert "trained on Trial arm A" in out
     assert "contact: data office" in out
-    assert "accuracy 0.94 on trial (test)" in out
+    assert "accuracy 0.94 on trial (test, version 2.1)" in out
+    assert f"version 2.1 of 2026-05-04   sha256 {'ab' * 32}\n      New scanner." in out
 
 
 def test_a_record_that_is_not_shown_may_not_exist(run: Run) -> None:

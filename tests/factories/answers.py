@@ -141,6 +141,7 @@ def make_evaluation(metric: str = "accuracy", value: str = "0.94", split: str = 
         "split": split,
         "interval_low": None,
         "interval_high": None,
+        "version": "",
     }
 
 

@@ -18,7 +18,7 @@ from concordat_node.policy.engine import (
 from concordat_node.registry.records import PolicyAttributes
 from concordat_trust.vocabulary import Level
 
-SUMMARY_MASKS = ("description", "cohort_size", "contact", "trained_on", "evaluations")
+SUMMARY_MASKS = ("description", "cohort_size", "contact", "versions", "trained_on", "evaluations")
 
 
 def permit(attributes: PolicyAttributes, **changes: object) -> Decision:

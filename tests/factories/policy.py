@@ -33,7 +33,7 @@ from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import Clearance, Level
 
 TABLE_PATH = Path(__file__).parents[1] / "policy" / "decision_table.json"
-SUMMARY_HIDES = frozenset({"description", "cohort_size", "contact"})
+SUMMARY_HIDES = frozenset({"description", "cohort_size", "contact", "versions"})
 OBLIGATIONS = (
     Obligation("cite", "Cite the agreement and its owner in what is published from this use."),
     Obligation(

@@ -76,6 +76,7 @@ def asset_fields(kind: str = "dataset", local_name: Any = "arm-a", **changes: An
         "origin": "measured",
         "created": "2026-05-04",
         "version": "1",
+        "versions": [{"label": "1", "released": "2026-05-04"}],
         "policy": policy_fields(),
     } | changes
     return {name: value for name, value in fields.items() if value is not ...}

@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from concordat_node.registry.records import Agreement, Approval, EvaluationRecord, Modifier, PolicyAttributes
+from concordat_node.registry.records import (
+    Agreement,
+    Approval,
+    EvaluationRecord,
+    Modifier,
+    PolicyAttributes,
+    VersionRecord,
+)
 from concordat_node.registry.rules import Imported, ImportedAsset
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.filters import And, Compare, Equals, Filter, MetricIs, Not, TrainedOn
@@ -54,7 +61,7 @@ HIDDEN_CLASSES: Classes = (
     {"sensitivity": 2, "agreements": ()},
 )
 CROWD_GRANTS, CROWD_SUBJECTS, CROWD_DRAFTS = 20, 200, 60
-HIDDEN_AT_SUMMARY = ("description", "cohort_size", "contact")
+HIDDEN_AT_SUMMARY = ("description", "cohort_size", "contact", "versions")
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,25 @@ def _text(random: Random, least: int = 1) -> str:
     return " ".join(random.choices(WORDS, k=random.randint(least, 5)))
 
 
+def _versions(random: Random) -> tuple[VersionRecord, ...]:
+    labels = random.sample(("0.8", "0.9", "1.0"), k=random.randint(0, 3))
+    return tuple(VersionRecord(label, f"2026-0{random.randint(1, 9)}-01", "", _text(random, 0)) for label in labels)
+
+
+def _with_withdrawn(random: Random, item: ImportedAsset) -> ImportedAsset:
+    """Return the asset with withdrawn versions and what was measured on them: it is the same to everybody."""
+    record = item.record
+    labels = random.sample(("2.0", "3.0"), k=random.randint(0, 2))
+    withdrawn = [VersionRecord(label, "2026-10-01", "", _text(random), "withdrawn") for label in labels]
+    versions = [*record.versions, *withdrawn]
+    random.shuffle(versions)
+    evaluations = list(record.evaluations)
+    for label in labels if record.kind == "model" else ():
+        measured = replace(EvaluationRecord("accuracy", f"0.{random.randint(10, 99)}", "test"), version=label)
+        evaluations.insert(random.randint(0, len(evaluations)), measured)
+    return ImportedAsset(replace(record, versions=tuple(versions), evaluations=tuple(evaluations)), item.policy)
+
+
 def _evaluations(random: Random, datasets: Sequence[AssetId]) -> tuple[EvaluationRecord, ...]:
     return tuple(
         EvaluationRecord(
@@ -131,6 +157,8 @@ def _asset(random: Random, name: str, attributes: PolicyAttributes, datasets: Se
         cohort_size=random.choice([None, random.randint(1, 900)]),
         evaluations=_evaluations(random, datasets) if is_model else (),
         trained_on=tuple(random.sample(list(datasets), k=min(len(datasets), 2))) if is_model else (),
+        version="",
+        versions=_versions(random),
     )
 
 
@@ -193,7 +221,10 @@ def _side(random: Random, shared: Sequence[ImportedAsset], data_ids: Sequence[As
     ]
     others = _agreement("dua-others", pseudonym=None, organization=OTHERS, valid_days=random.randint(1, 400))
     secrets += [others, *([_approval(random)] if random.random() < 0.5 else [])]
-    final: list[Imported] = [*secrets, *(_with_other_secrets(random, item, concealed) for item in shared)]
+    final: list[Imported] = [
+        *secrets,
+        *(_with_withdrawn(random, _with_other_secrets(random, item, concealed)) for item in shared),
+    ]
     held = _agreement("dua-held", pseudonym="p-4711", organization=OrgId.parse("alma-university"), valid_days=50)
     random.shuffle(final)
     # What was visible once, or hidden once, leaves nothing behind.
@@ -222,6 +253,10 @@ def _with_other_secrets(random: Random, item: ImportedAsset, concealed: Sequence
             description=_text(random, 0),
             cohort_size=random.choice([None, random.randint(1, 900)]),
             contact=_text(random),
+            version=record.current_version,
+            # What is current is shown by `version`, also where there is nothing.
+            versions=_versions(random) if record.versions else (),
+            evaluations=tuple(replace(item, version=random.choice(("", "0.9"))) for item in record.evaluations),
         )
         if not item.policy.summary_metrics:
             record = replace(record, evaluations=_evaluations(random, concealed) if record.kind == "model" else ())

@@ -8,7 +8,7 @@ import pytest
 
 from concordat_node.access.masks import Surroundings, disclosed_fields, masked_record
 from concordat_node.policy.engine import Decision, Mask, Missing, Obligation, Reason
-from concordat_node.registry.records import Agreement, EvaluationRecord, Modifier
+from concordat_node.registry.records import Agreement, EvaluationRecord, Modifier, VersionRecord
 from concordat_node.registry.rules import ImportedAsset
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.ids import OrgId
@@ -36,8 +36,10 @@ ATTRIBUTES = attributes_of(agreements=("dua-1", "dua-2"), modifiers=(Modifier("D
 ASSET = make_asset(
     "sepsis",
     ATTRIBUTES,
-    evaluations=(EvaluationRecord("accuracy", "0.94", "test", dataset="held out", dataset_id=TRIAL),),
+    evaluations=(EvaluationRecord("accuracy", "0.94", "test", dataset="held out", dataset_id=TRIAL, version="2.0"),),
     trained_on=(TRIAL,),
+    version="",
+    versions=(VersionRecord("2.0", "2026-02-01", "ab" * 32, "Newer scanner."), VersionRecord("1.0", "2026-01-01")),
 )
 ALL = Surroundings(datasets={TRIAL: "Trial arm"}, agreements={"dua-1": DUA, "dua-2": OTHER})
 NOTHING = Surroundings(datasets={}, agreements={})
@@ -66,6 +68,22 @@ def test_a_hidden_field_is_null_and_named(field: str) -> None:
     assert record[field] is None
     assert record["masked_fields"] == [field]
     assert masked(permit(ATTRIBUTES))[field] is not None
+
+
+def test_versions_leave_with_their_current_one_and_name_what_was_measured() -> None:
+    record = masked(permit(ATTRIBUTES))
+    assert record["version"] == "2.0"
+    assert record["versions"] == [
+        {"label": "2.0", "released": "2026-02-01", "digest": "ab" * 32, "changes": "Newer scanner."},
+        {"label": "1.0", "released": "2026-01-01", "digest": "", "changes": ""},
+    ]
+    assert '"version":"2.0"' in canonical_bytes(record["evaluations"]).decode()
+
+
+def test_hidden_versions_are_not_named_by_evaluations() -> None:
+    record = masked(hiding("versions", "version"))
+    assert '"version":null' in canonical_bytes(record["evaluations"]).decode()
+    assert "2.0" not in str(record)
 
 
 def test_masked_fields_do_not_depend_on_whether_there_was_a_value() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 import threading
@@ -9,15 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import create_engine, create_mock_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
 from concordat_node.registry.engine import BUSY_TIMEOUT_MS, Database, open_database, open_ledger_database
 from concordat_node.registry.errors import SchemaNewer, StorageBusy, StorageFailed
-from concordat_node.registry.migrate import upgrade
+from concordat_node.registry.migrate import REGISTRY_MIGRATIONS, upgrade
+from concordat_node.registry.records import VersionRecord
+from concordat_node.registry.store import read_assets
 from concordat_node.registry.tables import METADATA
 from concordat_node.search import tables as search_tables
+from tests.factories.registry import asset_id
 
 SCHEMA = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'")
 
@@ -159,7 +165,46 @@ def test_the_migrations_make_exactly_the_tables_of_this_program(database: Databa
 
 def schema(rows: object) -> dict[str, list[str]]:
     assert isinstance(rows, list)
-    return {name: sorted(line.strip().rstrip(",") for line in sql.splitlines()) for name, sql in rows}
+    return {name: schema_parts(sql) for name, sql in rows}
+
+
+def schema_parts(sql: str) -> list[str]:
+    """Return the columns and constraints of one CREATE TABLE; a column added later stands behind the constraints."""
+    head, _, rest = sql.partition("(")
+    body, _, tail = rest.rpartition(")")
+    parts = re.split(r",(?![^(]*\))", body)
+    return [head.strip(), *sorted(" ".join(part.split()) for part in parts), tail.strip()]
+
+
+def test_the_one_version_label_of_an_old_record_becomes_its_first_version(database: Database) -> None:
+    with database.writing() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(REGISTRY_MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text(OLD_CLASS))
+        for name, version in (("a", "2.1"), ("b", "")):
+            connection.execute(text(OLD_ASSET), {"id": str(asset_id(name)), "version": version})
+        connection.execute(text(OLD_EVALUATION), {"id": str(asset_id("a"))})
+    upgrade(database)
+    with database.reading() as connection:
+        found = {record.id: record for record in read_assets(connection, [str(asset_id("a")), str(asset_id("b"))])}
+    assert found[asset_id("a")].versions == (VersionRecord("2.1", "2026-05-04"),)
+    assert found[asset_id("a")].current_version == "2.1"
+    assert [item.version for item in found[asset_id("a")].evaluations] == [""]
+    assert found[asset_id("b")].versions == ()
+
+
+OLD_CLASS = (
+    "INSERT INTO policy_class VALUES ('c', 1, 'dataset', 0, 'DUO:0000004', '', 'none', 0, 0, '0001-01-01', 'active')"
+)
+OLD_ASSET = (
+    "INSERT INTO asset VALUES (:id, 'c', 'title', '', '', '', '', '', '', '', '2026-05-04', :version, NULL, '', 0)"
+)
+OLD_EVALUATION = (
+    "INSERT INTO evaluation (asset_id, position, metric, value, split, dataset) "
+    "VALUES (:id, 0, 'auroc', '0.9', 'test', '')"
+)
 
 
 def test_an_upgrade_of_a_current_database_changes_nothing(database: Database) -> None:

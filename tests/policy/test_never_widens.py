@@ -105,7 +105,15 @@ def widened(before: Mapping[str, Decision], after: Mapping[str, Decision]) -> li
 
 
 def shows(decision: Decision) -> set[str]:
-    fields = {"title", "description", "cohort_size", "contact", "trained_on", "evaluations"} - decision.hidden
+    fields = {
+        "title",
+        "description",
+        "cohort_size",
+        "contact",
+        "versions",
+        "trained_on",
+        "evaluations",
+    } - decision.hidden
     ladder = {f"level {level}" for level in range(1, decision.level + 1)}
     return (ladder | fields if decision.level >= 2 else ladder) | ({"relay"} if decision.relay_may_read else set())
 

@@ -21,7 +21,9 @@ EVALUATION: JsonObject = {
     "split": "test",
     "interval_low": None,
     "interval_high": None,
+    "version": "2.1",
 }
+VERSION: JsonObject = {"label": "2.1", "released": "2026-05-04", "digest": "", "changes": ""}
 
 
 def card(**changes: Any) -> JsonObject:
@@ -69,6 +71,31 @@ def test_a_card_without_one_of_its_fields_is_refused(field: str) -> None:
 def test_a_card_with_one_wrong_field_is_refused(change: JsonObject, error: type[ConcordatError]) -> None:
     with pytest.raises(error):
         validate_record(card(**change), "card")
+
+
+def asset(**changes: Any) -> JsonObject:
+    return {**dict.fromkeys(ASSET_FIELDS), **card(), "versions": [VERSION], **changes}
+
+
+def test_a_good_asset_is_taken() -> None:
+    validate_record(asset(), "asset")
+    validate_record(asset(versions=None), "asset")
+
+
+@pytest.mark.parametrize(
+    "versions", ["2.1", [{**VERSION, "label": ["2.1"]}], [{"label": "2.1"}], [VERSION] * 201, ["2.1"]]
+)
+def test_an_asset_with_malformed_versions_is_refused(versions: Any) -> None:
+    with pytest.raises(RecordMalformed):
+        validate_record(asset(versions=versions), "asset")
+
+
+def test_an_evaluation_says_which_version_was_measured() -> None:
+    with pytest.raises(RecordMalformed):
+        validate_record(card(evaluations=[{**EVALUATION, "version": ["2.1"]}]), "card")
+    without = {name: value for name, value in EVALUATION.items() if name != "version"}
+    with pytest.raises(RecordMalformed):
+        validate_record(card(evaluations=[without]), "card")
 
 
 def test_every_asset_is_also_a_card() -> None:

@@ -37,7 +37,16 @@ CARD_FIELDS = (
     "agreement_ids",
     "valid_until",
 )
-ASSET_FIELDS = (*CARD_FIELDS, "version", "cohort_size", "contact", "sensitivity", "trained_on", "agreements")
+ASSET_FIELDS = (
+    *CARD_FIELDS,
+    "version",
+    "versions",
+    "cohort_size",
+    "contact",
+    "sensitivity",
+    "trained_on",
+    "agreements",
+)
 
 _TEXTS = (
     "title",
@@ -63,7 +72,9 @@ _OBJECT_LISTS = {
         "split",
         "interval_low",
         "interval_high",
+        "version",
     ),
+    "versions": ("label", "released", "digest", "changes"),
     "missing": ("code", "who_can_grant"),
     "obligations": ("code", "text"),
     "trained_on": ("id", "title"),

@@ -95,6 +95,7 @@ MASKABLE_FIELDS = (
     "evaluations",
     "conditions",
     "version",
+    "versions",
     "cohort_size",
     "contact",
     "sensitivity",

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from concordat_client.demo.training import ARM_PARTICIPANTS, Algorithm, Trained, train
+from concordat_client.demo.training import ARM_PARTICIPANTS, Algorithm, Trained, data_digest, train
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.encoding import sha256_hex
 
@@ -78,6 +78,7 @@ class ModelPlan:
 @dataclass(frozen=True, slots=True)
 class DatasetPlan:
     name: str
+    source: str
     title: str
     summary: str
     description: str
@@ -102,6 +103,7 @@ def _arm(organization: str, access: Access) -> DatasetPlan:
     rows = ARM_PARTICIPANTS[organization]
     return DatasetPlan(
         name="respire-sim-arm",
+        source=f"arm:{organization}",
         title=f"RESPIRE-SIM trial, arm of {organization}",
         summary="Simulated multi-site clinical trial of a fictional treatment: one site's arm, eight covariates.",
         description=f"{rows} simulated participants drawn from a documented formula; outcome: response.",
@@ -128,7 +130,7 @@ def _arm_model(organization: str, algorithm: Algorithm, access: Access, *, name:
 
 def _carried(source: str, title: str, summary: str, access: Access, *, modality: str = "tabular") -> DatasetPlan:
     described = "Carried by scikit-learn; see the origin."
-    return DatasetPlan(source, title, summary, described, modality, _ORIGIN[source], access)
+    return DatasetPlan(source, source, title, summary, described, modality, _ORIGIN[source], access)
 
 
 def catalogue_of(organization: str, members: Mapping[str, str], home: str, now: int) -> Catalogue:
@@ -281,7 +283,7 @@ def _dataset_line(plan: DatasetPlan, created: str) -> JsonObject:
         "license": "CC-BY-4.0",
         "origin": plan.origin,
         "created": created,
-        "version": "1",
+        "versions": [{"label": "1", "released": created, "digest": data_digest(plan.source)}],
         "cohort_size": plan.cohort_size,
         "contact": "data steward",
         "policy": plan.access.to_json(),
@@ -300,8 +302,10 @@ def _model_line(plan: ModelPlan, trained: Trained, catalogue: Catalogue, created
             "split": measured.split,
             "interval_low": measured.interval_low,
             "interval_high": measured.interval_high,
+            "version": version.label,
         }
-        for measured in trained.evaluations
+        for version in trained.versions
+        for measured in version.evaluations
     ]
     return {
         "type": "model",
@@ -316,7 +320,10 @@ def _model_line(plan: ModelPlan, trained: Trained, catalogue: Catalogue, created
         "license": "CC-BY-4.0",
         "origin": dataset.origin,
         "created": created,
-        "version": "1",
+        "versions": [
+            {"label": version.label, "released": created, "digest": version.digest, "changes": version.changes}
+            for version in trained.versions
+        ],
         "contact": "model steward",
         "evaluations": evaluations,
         "trained_on": [plan.dataset],

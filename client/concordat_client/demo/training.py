@@ -7,6 +7,7 @@ the catalogue was measured here, and says on which split.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +21,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+
+from concordat_trust.encoding import sha256_hex
 
 Array = np.ndarray[Any, Any]
 Algorithm = Literal["logistic", "forest", "svc", "ridge"]
@@ -40,10 +43,20 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """What training one model gave."""
+class TrainedVersion:
+    """One version of a model: what it was fitted on, what was measured of it, and its artefact's SHA-256 (hex)."""
 
+    label: str
+    changes: str
+    digest: str
     evaluations: tuple[Measured, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training one model gave: a first version on half of the fitting rows, then one on all of them."""
+
+    versions: tuple[TrainedVersion, ...]
     rows: int
 
 
@@ -88,19 +101,37 @@ def _estimator(algorithm: Algorithm) -> Any:
 
 
 def train(source: str, algorithm: Algorithm) -> Trained:
-    """Fit one model and measure it on the held-out rows."""
+    """Fit both versions of a model and measure them on the same held-out rows."""
     features, target = load(source)
     stratify = None if algorithm == "ridge" else target
     fit_x, test_x, fit_y, test_y = train_test_split(
         features, target, test_size=TEST_SHARE, random_state=0, stratify=stratify
     )
-    model = _estimator(algorithm).fit(fit_x, fit_y)
+    versions = []
+    for label, rows in (("1.0.0", len(fit_y) // 2), ("1.1.0", len(fit_y))):
+        fit = (fit_x[:rows], fit_y[:rows])
+        model = _estimator(algorithm).fit(*fit)
+        digest = sha256_hex(pickle.dumps(model, protocol=5))
+        measured = _measured(model, algorithm, fit, (test_x, test_y))
+        versions.append(TrainedVersion(label, f"Fitted on {rows} rows.", digest, measured))
+    return Trained(tuple(versions), len(target))
+
+
+def _measured(
+    model: Any, algorithm: Algorithm, fit: tuple[Array, Array], test: tuple[Array, Array]
+) -> tuple[Measured, ...]:
+    test_x, test_y = test
     if algorithm == "ridge":
-        return Trained((Measured("r2", _decimal(model.score(test_x, test_y)), "test"),), len(target))
+        return (Measured("r2", _decimal(model.score(test_x, test_y)), "test"),)
     right = int((model.predict(test_x) == test_y).sum())
-    fitted = int((model.predict(fit_x) == fit_y).sum())
-    fitted_share = Measured("accuracy", _decimal(fitted / len(fit_y)), "train")
-    return Trained((_accuracy(right, len(test_y)), fitted_share), len(target))
+    fitted = int((model.predict(fit[0]) == fit[1]).sum())
+    return _accuracy(right, len(test_y)), Measured("accuracy", _decimal(fitted / len(fit[1])), "train")
+
+
+def data_digest(source: str) -> str:
+    """Return the SHA-256 (hex) of a data set's features and target, as they lie in memory."""
+    features, target = load(source)
+    return sha256_hex(np.ascontiguousarray(features).tobytes() + np.ascontiguousarray(target).tobytes())
 
 
 def _accuracy(right: int, rows: int) -> Measured:

@@ -27,6 +27,15 @@ class Evaluation:
     split: str | None
     interval_low: str | None
     interval_high: str | None
+    version: str | None
+
+
+@strawberry.type
+class Version:
+    label: str | None
+    released: str | None
+    digest: str | None
+    changes: str | None
 
 
 @strawberry.type
@@ -102,6 +111,7 @@ class Card:
 @strawberry.type
 class Asset(Card):
     version: str | None
+    versions: list[Version] | None
     cohort_size: Integer | None
     contact: str | None
     sensitivity: Integer | None

@@ -7,6 +7,7 @@ Rules of this file:
   the decision and the projection alone, never on whether the record has a value there.
 * A data set is named (`dataset_id`, `trained_on`) only when it is itself visible to this requester, with the title its
   own decision leaves; agreements are named only when the decision cites them.
+* Where `versions` is hidden, no evaluation says which version was measured.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _card(record: AssetRecord, attributes: PolicyAttributes, decision: Decision,
         "license": record.license,
         "origin": record.origin,
         "created": record.created,
-        "evaluations": [_evaluation(item, around) for item in record.evaluations],
+        "evaluations": [_evaluation(item, decision, around) for item in record.evaluations],
         "conditions": _conditions(attributes),
         "masked_fields": [],
         "missing": [{"code": item.code, "who_can_grant": item.who_can_grant} for item in decision.missing],
@@ -88,7 +89,11 @@ def _asset_only(
 ) -> JsonObject:
     cited = [around.agreements[item] for item in sorted(decision.agreement_ids) if item in around.agreements]
     return {
-        "version": record.version,
+        "version": record.current_version,
+        "versions": [
+            {"label": item.label, "released": item.released, "digest": item.digest, "changes": item.changes}
+            for item in record.versions
+        ],
         "cohort_size": record.cohort_size,
         "contact": record.contact,
         "sensitivity": attributes.sensitivity,
@@ -107,7 +112,7 @@ def _asset_only(
     }
 
 
-def _evaluation(item: EvaluationRecord, around: Surroundings) -> JsonObject:
+def _evaluation(item: EvaluationRecord, decision: Decision, around: Surroundings) -> JsonObject:
     dataset_id = item.dataset_id
     return {
         "metric": item.metric,
@@ -118,6 +123,7 @@ def _evaluation(item: EvaluationRecord, around: Surroundings) -> JsonObject:
         "split": item.split,
         "interval_low": item.interval_low,
         "interval_high": item.interval_high,
+        "version": None if "versions" in decision.hidden else item.version,
     }
 
 

@@ -71,6 +71,24 @@ class DuoDiseaseMismatch(RefusedDocument):
     hint = "Name the disease for DUO:0000007; leave it out for every other permission."
 
 
+class VersionRepeated(RefusedDocument):
+    code = "version_repeated"
+    sentence = "{field}: two versions of one asset have the same label."
+    hint = "Give each version its own label; a changed artefact is a new version."
+
+
+class VersionUnknown(RefusedDocument):
+    code = "version_unknown"
+    sentence = "{field}: names a version that the asset does not have."
+    hint = "List the version in `versions`, or leave the name out."
+
+
+class VersionWithdrawn(RefusedDocument):
+    code = "version_withdrawn"
+    sentence = "{field}: the current version is a withdrawn one."
+    hint = "Name an active version, or none: then the newest active one is the current one."
+
+
 class ImportLinesMax(RefusedDocument):
     code = "import_lines_max"
     sentence = "The import has more than {lines_max} lines; this line and what follows was not read."

@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -23,11 +24,15 @@ AssetStatus = Literal["draft", "active", "withdrawn"]
 ASSET_STATUSES: tuple[AssetStatus, ...] = get_args(AssetStatus)
 Discoverable = Literal["none", "summary"]
 DISCOVERABLE: tuple[Discoverable, ...] = get_args(Discoverable)
+VersionStatus = Literal["active", "withdrawn"]
+VERSION_STATUSES: tuple[VersionStatus, ...] = get_args(VersionStatus)
 GrantStatus = Literal["active", "revoked"]
 GRANT_STATUSES: tuple[GrantStatus, ...] = get_args(GrantStatus)
 
 NO_EMBARGO = "0001-01-01"
 CLASS_ID_LENGTH = 32
+
+_NUMBER_OR_TEXT = re.compile(r"([0-9]+)|([^0-9]+)")
 
 Subject = tuple[OrgId, str | None]
 """An organization, or one person of it by its pseudonym; None means everybody the organization vouches for.
@@ -102,8 +107,32 @@ class PolicyAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """One version of an asset: its label, the day it was released, and the SHA-256 (hex) of its artefact, or ""."""
+
+    label: str
+    released: str
+    digest: str = ""
+    changes: str = ""
+    status: VersionStatus = "active"
+
+
+def newest_first(versions: Iterable[VersionRecord]) -> tuple[VersionRecord, ...]:
+    """Return versions by day of release, newest first; on one day 1.10 is newer than 1.9. Labels are unique."""
+    return tuple(sorted(versions, key=_age_key, reverse=True))
+
+
+def _age_key(version: VersionRecord) -> tuple[str, list[tuple[bool, int, str]], str]:
+    parts = _NUMBER_OR_TEXT.findall(version.label)
+    return version.released, [(bool(digits), int(digits or 0), text) for digits, text in parts], version.label
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationRecord:
-    """One measured value. `value` and the interval are decimal strings; ratio metrics are fractions ("0.94")."""
+    """One measured value. `value` and the interval are decimal strings; ratio metrics are fractions ("0.94").
+
+    `version` is the label of the version that was measured, "" for the asset as such.
+    """
 
     metric: str
     value: str
@@ -113,11 +142,15 @@ class EvaluationRecord:
     dataset_id: AssetId | None = None
     interval_low: str | None = None
     interval_high: str | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AssetRecord:
-    """A model or data set as the registry holds it: whole, before any mask. Only the gate may let it out."""
+    """A model or data set as the registry holds it: whole, before any mask. Only the gate may let it out.
+
+    `version` is the label of the current version where the owner names one, "" where it is the newest.
+    """
 
     id: AssetId
     title: str
@@ -136,6 +169,25 @@ class AssetRecord:
     contact: str = ""
     evaluations: tuple[EvaluationRecord, ...] = ()
     trained_on: tuple[AssetId, ...] = ()
+    versions: tuple[VersionRecord, ...] = ()
+
+    @property
+    def current_version(self) -> str:
+        """The label of the current version: the one named, else the newest active one, else ""."""
+        active = [item.label for item in newest_first(self.versions) if item.status == "active"]
+        return self.version or next(iter(active), "")
+
+    def published(self) -> AssetRecord:
+        """Return the record without its withdrawn versions and what was measured on them, versions newest first.
+
+        This is the record that index, policy and gate know: a withdrawn version leaves nothing anywhere.
+        """
+        withdrawn = {item.label for item in self.versions if item.status == "withdrawn"}
+        return replace(
+            self,
+            versions=newest_first(item for item in self.versions if item.label not in withdrawn),
+            evaluations=tuple(item for item in self.evaluations if item.version not in withdrawn),
+        )
 
     @property
     def kind(self) -> AssetKind:

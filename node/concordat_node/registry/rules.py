@@ -20,6 +20,7 @@ from concordat_node.registry.errors import AssetForeign
 from concordat_node.registry.grant_rules import read_agreement, read_approval
 from concordat_node.registry.policy_rules import read_day, read_policy, read_text
 from concordat_node.registry.records import Agreement, Approval, AssetRecord, EvaluationRecord, PolicyAttributes
+from concordat_node.registry.version_rules import read_version_name, read_versions, refuse_version_names
 from concordat_trust.canonical import parse_object
 from concordat_trust.ids import AssetId, AssetIdInvalid, AssetKind, OrgId
 from concordat_trust.shape import Shape
@@ -103,13 +104,15 @@ def _asset(shape: Shape, kind: AssetKind, owner: Owner) -> ImportedAsset:
         modality=_optional(shape, "modality", WORD_LENGTH_MAX),
         license=_optional(shape, "license", WORD_LENGTH_MAX),
         origin=_optional(shape, "origin", WORD_LENGTH_MAX),
-        version=_optional(shape, "version", WORD_LENGTH_MAX),
+        version=read_version_name(shape),
         cohort_size=shape.optional_integer("cohort_size", minimum=0, maximum=COHORT_MAX),
         contact=_optional(shape, "contact", TITLE_LENGTH_MAX),
         evaluations=_evaluations(shape, owner),
         trained_on=_trained_on(shape, kind, owner),
+        versions=read_versions(shape),
     )
     shape.finish()
+    refuse_version_names(record.version, record.versions, record.evaluations)
     return ImportedAsset(record, policy)
 
 
@@ -198,6 +201,7 @@ def _evaluation(shape: Shape, owner: Owner) -> EvaluationRecord:
         dataset_id=None if dataset_id is None else _dataset(dataset_id, shape, "dataset_id", owner),
         interval_low=_bound(shape, "interval_low", metric),
         interval_high=_bound(shape, "interval_high", metric),
+        version=read_version_name(shape),
     )
     shape.finish()
     _refuse_interval(shape, evaluation)

@@ -26,6 +26,8 @@ from concordat_node.registry.records import (
     Modifier,
     PolicyAttributes,
     Subject,
+    VersionRecord,
+    newest_first,
 )
 from concordat_node.registry.tables import (
     AGREEMENT,
@@ -37,6 +39,7 @@ from concordat_node.registry.tables import (
     APPROVAL_PURPOSE,
     ASSET,
     ASSET_KEYWORD,
+    ASSET_VERSION,
     EVALUATION,
     POLICY_CLASS,
     POLICY_CLASS_AGREEMENT,
@@ -93,9 +96,10 @@ class RegistryStore:
         return {key: held for key, held in attributes.items() if held.class_id == found[str(key)]}
 
     def assets(self, ids: Iterable[AssetId]) -> dict[AssetId, AssetRecord]:
-        """Return those of `ids` that exist, whole. Only the gate may turn them into something that leaves."""
+        """Return those of `ids` that exist, as published. Only the gate may turn them into something that leaves."""
         with self._database.reading() as connection:
-            return {record.id: record for record in read_assets(connection, [str(asset_id) for asset_id in ids])}
+            found = read_assets(connection, [str(asset_id) for asset_id in ids])
+            return {record.id: record.published() for record in found}
 
     def agreements(self) -> dict[str, Agreement]:
         """Return every agreement by id, also revoked and expired ones: policy decides by the clock it is given."""
@@ -143,11 +147,12 @@ class RegistryStore:
 
 
 def read_assets(connection: Connection, ids: Sequence[str]) -> Iterator[AssetRecord]:
-    """Yield the assets among `ids` that exist, with everything that belongs to them."""
+    """Yield the assets among `ids` that exist, with everything that belongs to them, withdrawn versions included."""
     for chunk in in_chunks(ids):
         keywords = _grouped(connection, ASSET_KEYWORD, chunk)
         evaluations = _grouped(connection, EVALUATION, chunk)
         trained_on = _grouped(connection, TRAINED_ON, chunk)
+        versions = _grouped(connection, ASSET_VERSION, chunk)
         for row in connection.execute(select(ASSET).where(ASSET.c.asset_id.in_(chunk))).all():
             yield AssetRecord(
                 id=AssetId.parse(row.asset_id),
@@ -167,6 +172,7 @@ def read_assets(connection: Connection, ids: Sequence[str]) -> Iterator[AssetRec
                 contact=row.contact,
                 evaluations=tuple(_evaluation(item) for item in evaluations[row.asset_id]),
                 trained_on=tuple(AssetId.parse(item.dataset_id) for item in trained_on[row.asset_id]),
+                versions=newest_first(_version(item) for item in versions[row.asset_id]),
             )
 
 
@@ -180,7 +186,12 @@ def _evaluation(row: Row[Any]) -> EvaluationRecord:
         dataset_id=None if row.dataset_id is None else AssetId.parse(row.dataset_id),
         interval_low=row.interval_low,
         interval_high=row.interval_high,
+        version=row.version,
     )
+
+
+def _version(row: Row[Any]) -> VersionRecord:
+    return VersionRecord(row.label, row.released, row.digest, row.changes, row.status)
 
 
 def _classes(connection: Connection, ids: Sequence[str] | None = None) -> dict[str, PolicyAttributes]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
 )
 
-from concordat_node.registry.records import ASSET_STATUSES, DISCOVERABLE, GRANT_STATUSES
+from concordat_node.registry.records import ASSET_STATUSES, DISCOVERABLE, GRANT_STATUSES, VERSION_STATUSES
 from concordat_trust.ids import ASSET_KINDS
 from concordat_trust.vocabulary import SPLITS, Clearance
 
@@ -170,7 +170,21 @@ EVALUATION = Table(
     Column("dataset_id", String(ID_LENGTH), nullable=True),
     Column("interval_low", String(40), nullable=True),
     Column("interval_high", String(40), nullable=True),
+    # No foreign key: the rules refuse an unknown label before it comes here; '' is the asset as such.
+    Column("version", String(WORD_LENGTH), nullable=False, server_default=""),
     one_of("split", SPLITS),
+)
+ASSET_VERSION = Table(
+    "asset_version",
+    METADATA,
+    _owner("asset_id", "asset.asset_id"),
+    _word("label", primary_key=True),
+    _word("released", length=10),
+    _word("digest", length=64),
+    Column("changes", Text, nullable=False),
+    _word("status", length=10),
+    CheckConstraint("released LIKE '____-__-__'", name="released"),
+    one_of("status", VERSION_STATUSES),
 )
 TRAINED_ON = Table(
     "trained_on", METADATA, _owner("asset_id", "asset.asset_id"), _position(), _word("dataset_id", length=ID_LENGTH)

@@ -27,6 +27,7 @@ from concordat_node.registry.tables import (
     APPROVAL_PURPOSE,
     ASSET,
     ASSET_KEYWORD,
+    ASSET_VERSION,
     EVALUATION,
     POLICY_CLASS,
     POLICY_CLASS_AGREEMENT,
@@ -92,7 +93,8 @@ def _put_assets(connection: Connection, assets: dict[str, ImportedAsset], index:
     _insert(connection, ASSET_KEYWORD, [row for record in records for row in _keyword_rows(record)])
     _insert(connection, EVALUATION, [row for record in records for row in _evaluation_rows(record)])
     _insert(connection, TRAINED_ON, [row for record in records for row in _trained_on_rows(record)])
-    index.add(connection, records)
+    _insert(connection, ASSET_VERSION, [row for record in records for row in _version_rows(record)])
+    index.add(connection, [record.published() for record in records])
     _drop_unused_classes(connection)
 
 
@@ -194,6 +196,7 @@ def _evaluation_rows(record: AssetRecord) -> Rows:
             "dataset_id": None if item.dataset_id is None else str(item.dataset_id),
             "interval_low": item.interval_low,
             "interval_high": item.interval_high,
+            "version": item.version,
         }
         for position, item in enumerate(record.evaluations)
     ]
@@ -203,6 +206,20 @@ def _trained_on_rows(record: AssetRecord) -> Rows:
     return [
         {"asset_id": str(record.id), "position": position, "dataset_id": str(dataset_id)}
         for position, dataset_id in enumerate(record.trained_on)
+    ]
+
+
+def _version_rows(record: AssetRecord) -> Rows:
+    return [
+        {
+            "asset_id": str(record.id),
+            "label": item.label,
+            "released": item.released,
+            "digest": item.digest,
+            "changes": item.changes,
+            "status": item.status,
+        }
+        for item in record.versions
     ]
 
 

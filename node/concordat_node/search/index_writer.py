@@ -69,7 +69,7 @@ def rebuild_index(database: Database, statistics: TermStatistics) -> None:
         writer = PostingWriter(statistics)
         ids = connection.execute(select(ASSET.c.asset_id).order_by(ASSET.c.asset_id)).scalars().all()
         for chunk in in_chunks(ids):
-            writer.add(connection, list(read_assets(connection, chunk)))
+            writer.add(connection, [record.published() for record in read_assets(connection, chunk)])
 
 
 class PostingWriter:

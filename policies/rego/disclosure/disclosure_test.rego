@@ -185,9 +185,10 @@ test_the_summary_hides if {
 		"description": {"op": "hide"},
 		"cohort_size": {"op": "hide"},
 		"contact": {"op": "hide"},
+		"versions": {"op": "hide"},
 	}
 	object.keys(disclosure.masks_at_summary({"summary_metrics": false})) == {
-		"description", "cohort_size", "contact", "trained_on", "evaluations",
+		"description", "cohort_size", "contact", "trained_on", "evaluations", "versions",
 	}
 	"evaluations" in object.keys(disclosure.masks_at_summary({"summary_metrics": null}))
 }

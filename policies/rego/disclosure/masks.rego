@@ -2,7 +2,7 @@ package concordat.disclosure
 
 _hide := {"op": "hide"}
 
-_summary_hides := {"description", "cohort_size", "contact"}
+_summary_hides := {"description", "cohort_size", "contact", "versions"}
 
 # METADATA
 # title: The fields hidden at SUMMARY

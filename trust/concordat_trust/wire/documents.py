@@ -12,7 +12,9 @@ from typing import Final
 from concordat_trust.encoding import sha256_hex
 
 _RESULT: Final = """\
-fragment EvaluationFields on Evaluation { metric value unit dataset dataset_id split interval_low interval_high }
+fragment EvaluationFields on Evaluation {
+  metric value unit dataset dataset_id split interval_low interval_high version
+}
 fragment ConditionsFields on Conditions { permission disease modifiers { code parameters { name value } } }
 fragment CardFields on Card {
   id kind organization level title summary keywords description task framework modality license origin created
@@ -31,7 +33,9 @@ fragment AssetFields on Asset {
   missing { code who_can_grant }
   obligations { code text }
   agreement_ids valid_until
-  version cohort_size contact sensitivity
+  version
+  versions { label released digest changes }
+  cohort_size contact sensitivity
   trained_on { id title }
   agreements { id title digest valid_until }
 }
