@@ -166,5 +166,11 @@ def test_a_node_discloses_at_least_twenty_candidates() -> None:
     assert candidate_count(parse_question(broken(page_size=50))) == 50
 
 
+def test_records_by_id_are_as_many_as_ids_may_be_asked_for() -> None:
+    # A page size of 20 once made a relay refuse the honest answer to 21 ids.
+    assets = broken(operation="assets", projection="asset", text="", filter=None, facets=[], sort={"by": "relevance"})
+    assert candidate_count(parse_question(assets)) == IDS_MAX
+
+
 def test_a_sort_by_relevance_names_no_order() -> None:
     assert Sort().to_json() == {"by": "relevance"}

@@ -129,7 +129,9 @@ class Question:
 
 
 def candidate_count(question: Question) -> int:
-    """Return how many of its first visible matches a node discloses (DESIGN section 1)."""
+    """Return how many records one node discloses at most: its first visible matches (DESIGN section 1), or every id."""
+    if question.operation == "assets":
+        return IDS_MAX
     return max(CANDIDATES_MIN, question.page_size)
 
 
