@@ -1,4 +1,8 @@
-"""A policy as a table in Python: decisions to start from, and an engine that decides by a function."""
+"""Decisions to start from, and an engine that decides by whatever function a test prescribes.
+
+A prescribed decision need not be one that OPA would give: that is what these are for. Whole federations decide by the
+compared table instead (`tests.factories.policy.TableEngine`).
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ def review(attributes: PolicyAttributes, **changes: object) -> Decision:
 
 
 def by_clearance(request: DecisionRequest, attributes: PolicyAttributes) -> Decision:
-    """The table: active assets within the clearance are permitted, discoverable ones are shown in summary."""
+    """A prescription: active assets within the clearance are permitted, discoverable ones are shown in summary."""
     if attributes.status != "active":
         return denied("status_not_active")
     if attributes.sensitivity <= request.requester.clearance:
@@ -65,15 +69,15 @@ def _ends(request: DecisionRequest, attributes: PolicyAttributes) -> int | None:
     return min(ends, default=None)
 
 
-Table = Callable[[DecisionRequest, PolicyAttributes], Decision]
+Prescription = Callable[[DecisionRequest, PolicyAttributes], Decision]
 
 
 @dataclass
-class TableEngine:
+class PrescribedEngine:
     """A `PolicyEngine` that decides by a Python function; `page` decides the page, when it is to differ."""
 
-    table: Table = by_clearance
-    page: Table | None = None
+    prescribed: Prescription = by_clearance
+    page: Prescription | None = None
     revision: str = "cd" * 32
     is_dead: bool = False
     scope_calls: list[DecisionRequest] = field(default_factory=list)
@@ -96,12 +100,12 @@ class TableEngine:
     ) -> Mapping[str, Decision]:
         self._refuse_dead()
         self.class_calls.append(classes)
-        return {key: self.table(request, attributes) for key, attributes in classes.items()}
+        return {key: self.prescribed(request, attributes) for key, attributes in classes.items()}
 
     async def decide_page(self, request: DecisionRequest, page: Sequence[PolicyAttributes]) -> tuple[Decision, ...]:
         self._refuse_dead()
         self.page_calls.append(page)
-        return tuple((self.page or self.table)(request, attributes) for attributes in page)
+        return tuple((self.page or self.prescribed)(request, attributes) for attributes in page)
 
     def _refuse_dead(self) -> None:
         if self.is_dead:

@@ -1,7 +1,7 @@
 """A node in memory with its real registry, index, gate, log and door; and signed questions to ask it.
 
-Deterministic: keys come from the network factory, randomness from a counter, time from `now`. The policy is a table in
-Python (`TableEngine`) unless a test brings another engine.
+Deterministic: keys come from the network factory, randomness from a counter, time from `now`. Decisions are those of
+the table that is compared with the real OPA (`TableEngine`) unless a test brings another engine.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ from concordat_trust.text import TermStatistics
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import WireRequest, WireResponse
-from tests.factories.deciding import SUMMARY_MASKS, Table, TableEngine, by_clearance, permit, review
+from tests.factories.deciding import SUMMARY_MASKS, PrescribedEngine, Prescription, by_clearance, permit, review
 from tests.factories.network import NOW, TestNetwork
+from tests.factories.policy import TableEngine
 
 __all__ = [
     "ANALYST",
@@ -58,7 +59,8 @@ __all__ = [
     "Asking",
     "Clock",
     "Entropy",
-    "Table",
+    "PrescribedEngine",
+    "Prescription",
     "TableEngine",
     "TestNode",
     "answer_of",

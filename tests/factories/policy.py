@@ -1,17 +1,19 @@
 """Policy requests, classes and the decision table; and `TableEngine`, a policy engine that answers from the table.
 
 The table (`tests/policy/decision_table.json`) is written by hand and compared with the real OPA row by row, so that a
-simulation that decides by it decides as a node does.
+simulation that decides by it decides as a node does: there is no other table, and a case without a row fails.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast, get_args
+
+import pytest
 
 from concordat_node.policy.engine import (
     Decision,
@@ -20,19 +22,19 @@ from concordat_node.policy.engine import (
     Mask,
     Missing,
     NodePolicy,
-    Notice,
     Obligation,
-    PolicyUnavailable,
     Reason,
     Requester,
-    Scope,
 )
+from concordat_node.policy.grants import turning_points, with_own_grants
 from concordat_node.registry.records import Agreement, Approval, Modifier, PolicyAttributes, Subject
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import Clearance, Level
+from tests.factories.deciding import PrescribedEngine, Prescription
 
 TABLE_PATH = Path(__file__).parents[1] / "policy" / "decision_table.json"
+DAY_S = 86_400
 SUMMARY_HIDES = frozenset({"description", "cohort_size", "contact", "versions"})
 OBLIGATIONS = (
     Obligation("cite", "Cite the agreement and its owner in what is published from this use."),
@@ -97,6 +99,12 @@ class DecisionTable:
     classes: Mapping[str, PolicyAttributes]
     rows: tuple[Row, ...]
 
+    @property
+    def still_until(self) -> int:
+        """The next time at which a decision of the table could change: a grant begins or ends, or a day does."""
+        midnight = self.now + DAY_S - self.now % DAY_S
+        return min(midnight, *(time for time in turning_points(self.request()) if time > self.now))
+
     def request(self, requester: str = "analyst", purpose: str = "health", **changes: Any) -> DecisionRequest:
         """Return the request of a named person and purpose; changes replace its fields."""
         request = DecisionRequest(
@@ -155,12 +163,44 @@ def _grantor(code: str) -> Grantor:
     return cast(Grantor, grantor)
 
 
-Decide = Callable[[DecisionRequest, PolicyAttributes], Decision]
-
-
 def by_table(request: DecisionRequest, attributes: PolicyAttributes) -> Decision:
-    """Return the table's decision. A case that the table does not have is a mistake of the test: KeyError."""
-    return _by_key()[request.requester, request.purpose, attributes.class_id]
+    """Return the table's decision; a case that was not compared with the real OPA fails the test that asks for it."""
+    decision = _by_key().get((request.requester, request.purpose, attributes.class_id))
+    if decision is None:
+        # pytest's failure is no `Exception`: no door turns it into an answer.
+        pytest.fail(f"{TABLE_PATH.name} has no row for {_case(request, attributes)}")
+    different = _difference(request, attributes)
+    if different is not None:
+        pytest.fail(f"{TABLE_PATH.name} was compared for another {different}: {_case(request, attributes)}")
+    return decision
+
+
+def _difference(request: DecisionRequest, attributes: PolicyAttributes) -> str | None:
+    """Return what else the policy reads and is not as it was compared."""
+    table = decision_table()
+    if not table.now <= request.now < table.still_until:
+        return "time"
+    if request.purpose.code not in {*table.purposes_admitted} & {*request.node_policy.purposes_admitted}:
+        return "choice of admitted purposes"
+    # Grants that do not name the requester decide nothing about them, and a node does not send them.
+    compared = with_own_grants(replace(request, agreements=table.agreements, approvals=table.approvals))
+    sent = with_own_grants(request)
+    if any(sent.agreements.get(key) != compared.agreements.get(key) for key in attributes.agreements):
+        return "agreement"
+    if any(sent.approvals.get(key) != compared.approvals.get(key) for key in attributes.approvals):
+        return "approval"
+    return None
+
+
+def _case(request: DecisionRequest, attributes: PolicyAttributes) -> str:
+    return json.dumps(
+        {
+            "class": attributes.to_json(),
+            "now": request.now,
+            "purpose": request.purpose.to_json(),
+            "requester": request.requester.to_json(),
+        }
+    )
 
 
 @cache
@@ -177,32 +217,8 @@ def _by_key() -> dict[tuple[Requester, Purpose, str], Decision]:
 
 
 @dataclass
-class TableEngine:
-    """A PolicyEngine that decides by the table, or by another function; `is_down` makes it unavailable."""
+class TableEngine(PrescribedEngine):
+    """The policy of simulated federations: every decision is one that the real OPA was compared with."""
 
-    decide: Decide = by_table
-    is_down: bool = False
+    prescribed: Prescription = by_table
     revision: str = "ab" * 32
-
-    async def scope(self, request: DecisionRequest) -> Scope:
-        self._refuse_when_down()
-        policy = request.node_policy
-        is_admitted = request.purpose.code in policy.purposes_admitted
-        notice = Notice()
-        if policy.notice_mode == "standing":
-            notice = Notice("standing", policy.notice_code, policy.notice_contact)
-        return Scope(is_admitted, None if is_admitted else "purpose_not_admitted", notice)
-
-    async def decide_classes(
-        self, request: DecisionRequest, classes: Mapping[str, PolicyAttributes]
-    ) -> Mapping[str, Decision]:
-        self._refuse_when_down()
-        return {class_id: self.decide(request, attributes) for class_id, attributes in classes.items()}
-
-    async def decide_page(self, request: DecisionRequest, page: Sequence[PolicyAttributes]) -> tuple[Decision, ...]:
-        self._refuse_when_down()
-        return tuple(self.decide(request, attributes) for attributes in page)
-
-    def _refuse_when_down(self) -> None:
-        if self.is_down:
-            raise PolicyUnavailable(cause="not_ready")

@@ -32,10 +32,11 @@ from tests.factories.node import (
     make_node,
     make_question,
 )
+from tests.factories.policy import decision_table
 from tests.factories.tokens import fresh_id
 
 NETWORK = make_network()
-CLOSED = attributes_of(sensitivity=1, discoverable="summary", relay_may_read=False)
+CLOSED = attributes_of(agreements=("dua-company",), discoverable="summary", relay_may_read=False)
 DISEASES = ("sepsis", "heart failure", "lung cancer", "Straße", "naïve Bayes", "diabetes")
 
 
@@ -58,7 +59,7 @@ def registry() -> list[Any]:
         )
         for number in range(32)
     ]
-    return [trial, *models]
+    return [decision_table().agreements["dua-company"], trial, *models]
 
 
 QUESTIONS: dict[str, dict[str, Any]] = {

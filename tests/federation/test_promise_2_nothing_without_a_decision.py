@@ -35,7 +35,7 @@ from tests.factories.network import NOW, make_network
 from tests.factories.node import (
     ANALYST,
     Asking,
-    TableEngine,
+    PrescribedEngine,
     TestNode,
     answer_of,
     asking,
@@ -135,7 +135,7 @@ async def nothing_of_a_record_leaves(node: TestNode, caplog: pytest.LogCaptureFi
 
 async def test_promise_2_the_doors_of_these_tests_are_open_when_policy_permits() -> None:
     """The control: without it, all the rest could pass because nothing is ever said."""
-    node = make_node(NETWORK, "north-hospital", both(), engine=TableEngine(lambda _, held: permit(held)))
+    node = make_node(NETWORK, "north-hospital", both(), engine=PrescribedEngine(lambda _, held: permit(held)))
     said = await said_at_every_door(node)
     assert [WORD in text for text in said] == [True] * 6 + [False] * 2 + [True, False]
 
@@ -148,7 +148,7 @@ async def test_promise_2_what_policy_denies_leaves_through_no_door(caplog: pytes
 
 async def test_promise_2_a_hidden_field_leaves_through_no_door(caplog: pytest.LogCaptureFixture) -> None:
     """Everything that can be masked is masked: the records are listed, and of their content no door says a byte."""
-    engine = TableEngine(lambda _, held: permit(held, masks={name: Mask() for name in MASKABLE_FIELDS}))
+    engine = PrescribedEngine(lambda _, held: permit(held, masks={name: Mask() for name in MASKABLE_FIELDS}))
     node = make_node(NETWORK, "north-hospital", both(), engine=engine)
     said = await nothing_of_a_record_leaves(node, caplog)
     # Listed where nothing hidden is asked for (doors 0, 3 and 8), and found nowhere by what is hidden.

@@ -21,6 +21,7 @@ from tests.factories.node import (
     HOME,
     NORTH,
     SEALING_KEY,
+    PrescribedEngine,
     TestNode,
     asset_id,
     make_node,
@@ -58,7 +59,7 @@ def asked(question: Question | None = None, *ids: AssetId) -> Asked:
 
 
 def node_with(*records: Imported, **options: Any) -> TestNode:
-    return make_node(NETWORK, "north-hospital", records, **options)
+    return make_node(NETWORK, "north-hospital", records, **{"engine": PrescribedEngine(), **options})
 
 
 async def released(node: TestNode, question: Question | None = None, *ids: AssetId) -> Release:

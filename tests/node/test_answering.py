@@ -28,7 +28,7 @@ from tests.factories.node import (
     NORTH,
     Asking,
     Clock,
-    TableEngine,
+    PrescribedEngine,
     TestNode,
     answer_of,
     asking,
@@ -50,7 +50,7 @@ FULL_HOUSE = (make_asset("a"), make_asset("b", attributes_of(sensitivity=2, disc
 
 
 def node_with(*records: Imported, **options: Any) -> TestNode:
-    return make_node(NETWORK, "north-hospital", records, **options)
+    return make_node(NETWORK, "north-hospital", records, **{"engine": PrescribedEngine(), **options})
 
 
 def good(question: Question | None = None, **changes: Any) -> Asking:
@@ -88,7 +88,7 @@ async def test_an_answer_is_bound_to_question_part_token_home_and_bundle() -> No
     assert attestation.issued_at == NOW
     assert attestation.bundle.snapshot_sha256 == NETWORK.bundle.view.snapshot_sha256
     assert attestation.stats_revision == NETWORK.bundle.statistics.revision
-    assert attestation.policy.baseline == TableEngine().revision
+    assert attestation.policy.baseline == PrescribedEngine().revision
 
 
 async def test_every_record_that_is_sent_is_attested_in_its_place() -> None:
@@ -106,7 +106,7 @@ async def test_zero_hits_are_attested_too() -> None:
 
 
 async def test_a_purpose_the_node_does_not_admit_is_denied_before_any_class_is_read() -> None:
-    engine = TableEngine()
+    engine = PrescribedEngine()
     answer, attestation = await ask(
         node_with(*FULL_HOUSE, engine=engine), good(make_question(NETWORK, purpose=Purpose("POA")))
     )
@@ -124,13 +124,13 @@ async def test_a_denial_does_not_depend_on_what_the_node_holds() -> None:
 
 
 async def test_a_dead_policy_is_an_attested_denial() -> None:
-    answer, attestation = await ask(node_with(*FULL_HOUSE, engine=TableEngine(is_dead=True)))
+    answer, attestation = await ask(node_with(*FULL_HOUSE, engine=PrescribedEngine(is_dead=True)))
     assert (attestation.status, attestation.code) == ("DENIED", "policy_unavailable")
     assert results(answer) == []
 
 
 async def test_a_policy_that_dies_after_scope_is_an_attested_denial() -> None:
-    class DiesLater(TableEngine):
+    class DiesLater(PrescribedEngine):
         async def scope(self, request: DecisionRequest) -> Scope:
             scope = await super().scope(request)
             self.is_dead = True
@@ -314,7 +314,7 @@ async def test_a_standing_notice_is_said_whatever_is_asked_and_held() -> None:
 
 
 async def test_the_policy_sees_what_token_and_bundle_say_and_the_nodes_clock() -> None:
-    engine = TableEngine()
+    engine = PrescribedEngine()
     await ask(node_with(*FULL_HOUSE, engine=engine, clock=Clock(NOW)), good(claims=ANALYST))
     (request,) = engine.scope_calls
     assert request.now == NOW
@@ -342,7 +342,7 @@ async def test_a_question_is_answered_through_the_given_worker() -> None:
 
 
 async def test_a_failure_of_scope_is_no_permission() -> None:
-    class Refusing(TableEngine):
+    class Refusing(PrescribedEngine):
         async def scope(self, request: DecisionRequest) -> Scope:
             raise PolicyUnavailable(cause="undefined")
 

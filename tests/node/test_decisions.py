@@ -15,7 +15,7 @@ from tests.factories.network import NOW
 from tests.factories.node import (
     HOME,
     NORTH,
-    TableEngine,
+    PrescribedEngine,
     TestNode,
     attributes_of,
     make_asset,
@@ -26,12 +26,12 @@ from tests.factories.registry import make_agreement, make_approval
 from tests.node.releasing import AGREEMENT, node_with, requested
 
 
-def remembering(engine: TableEngine, node: TestNode, *, remembered_s: int = 30) -> ClassDecisions:
+def remembering(engine: PrescribedEngine, node: TestNode, *, remembered_s: int = 30) -> ClassDecisions:
     return ClassDecisions(engine=engine, registry=node.registry, run_blocking=run_directly, remembered_s=remembered_s)
 
 
 async def test_class_decisions_are_remembered_for_the_same_person_and_purpose() -> None:
-    engine, node = TableEngine(), node_with(make_asset("a"))
+    engine, node = PrescribedEngine(), node_with(make_asset("a"))
     decisions = remembering(engine, node)
     for request in (requested(), replace(requested(), now=NOW + 29)):
         await decisions.of(request, fresh=False)
@@ -43,7 +43,7 @@ async def test_class_decisions_are_remembered_for_the_same_person_and_purpose() 
 
 
 async def test_remembered_decisions_end_with_policy_registry_and_validity() -> None:
-    engine, node = TableEngine(), node_with(AGREEMENT, make_asset("a", attributes_of(agreements=("dua-1",))))
+    engine, node = PrescribedEngine(), node_with(AGREEMENT, make_asset("a", attributes_of(agreements=("dua-1",))))
     decisions = remembering(engine, node, remembered_s=300)
     await decisions.of(requested(), fresh=False)
     engine.revision = "ab" * 32
@@ -71,7 +71,7 @@ def grants_of(subjects: tuple[Subject, ...], **times: int) -> tuple[Agreement, A
 async def test_remembered_decisions_end_where_a_grant_of_the_requester_begins_or_ends(
     name: str, pseudonym: str | None
 ) -> None:
-    engine, node = TableEngine(), node_with(make_asset("a"), *grants_of(((HOME, pseudonym),), **{name: NOW + 5}))
+    engine, node = PrescribedEngine(), node_with(make_asset("a"), *grants_of(((HOME, pseudonym),), **{name: NOW + 5}))
     decisions = remembering(engine, node)
     for now, calls in ((NOW, 1), (NOW + 4, 1), (NOW + 5, 2), (NOW + 6, 2)):
         await decisions.of(replace(requested(), now=now), fresh=False)
@@ -87,7 +87,7 @@ async def test_grants_of_strangers_end_nothing_and_are_not_given_to_the_engine()
 
     strangers: tuple[Subject, ...] = ((HOME, "p-2"), (NORTH, "p-1"), (NORTH, None))
     node = node_with(make_asset("a"), *grants_of(strangers, valid_from=NOW + 5, expires_at=NOW + 6))
-    decisions = remembering(TableEngine(table), node)
+    decisions = remembering(PrescribedEngine(table), node)
     for now in (NOW, NOW + 5, NOW + 29):
         await decisions.of(replace(requested(), now=now), fresh=False)
     assert [(request.agreements, request.approvals) for request in seen] == [({}, {})]
@@ -95,7 +95,7 @@ async def test_grants_of_strangers_end_nothing_and_are_not_given_to_the_engine()
 
 async def test_remembered_decisions_end_with_the_day() -> None:
     midnight = NOW - NOW % 86_400 + 86_400
-    engine, node = TableEngine(), node_with(make_asset("a"))
+    engine, node = PrescribedEngine(), node_with(make_asset("a"))
     decisions = remembering(engine, node)
     await decisions.of(replace(requested(), now=midnight - 1), fresh=False)
     await decisions.of(replace(requested(), now=midnight), fresh=False)
@@ -103,7 +103,7 @@ async def test_remembered_decisions_end_with_the_day() -> None:
 
 
 async def test_scope_is_asked_without_the_owners_agreements() -> None:
-    engine, node = TableEngine(), node_with(AGREEMENT, make_asset("a"))
+    engine, node = PrescribedEngine(), node_with(AGREEMENT, make_asset("a"))
     await remembering(engine, node).scope(replace(requested(), agreements={"dua-1": AGREEMENT}))
     assert engine.scope_calls[0].agreements == {}
     assert engine.class_calls == []

@@ -22,7 +22,7 @@ from concordat_trust.wire.transport import WireRequest
 from tests.factories.network import make_network
 from tests.factories.node import (
     Asking,
-    TableEngine,
+    PrescribedEngine,
     TestNode,
     answer_of,
     asking,
@@ -124,7 +124,7 @@ async def test_a_raw_record_in_place_of_a_released_one_is_an_error_of_the_schema
 async def test_more_questions_at_once_than_allowed_are_node_overloaded() -> None:
     release = asyncio.Event()
 
-    class Slow(TableEngine):
+    class Slow(PrescribedEngine):
         async def scope(self, request: DecisionRequest) -> Scope:
             await release.wait()
             return await super().scope(request)
@@ -143,7 +143,7 @@ async def test_more_questions_at_once_than_allowed_are_node_overloaded() -> None
 
 @pytest.mark.parametrize(("header", "ours_ms"), [("20", 10_000), (None, 20), ("9000", 20)])
 async def test_the_shorter_of_both_times_ends_the_answer(header: str | None, ours_ms: int) -> None:
-    class Stuck(TableEngine):
+    class Stuck(PrescribedEngine):
         async def scope(self, request: DecisionRequest) -> Scope:
             await asyncio.sleep(30)
             raise AssertionError

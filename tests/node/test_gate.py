@@ -34,7 +34,7 @@ from tests.factories.node import (
     NORTH,
     SEALING_KEY,
     Entropy,
-    TableEngine,
+    PrescribedEngine,
     asset_id,
     attributes_of,
     by_clearance,
@@ -80,14 +80,14 @@ async def test_a_summary_is_released_with_its_masks() -> None:
 
 async def test_an_unconfirmed_bundle_closes_controlled_classes_whatever_policy_says() -> None:
     records = [make_asset(f"s{level}", attributes_of(sensitivity=level)) for level in range(4)]
-    node = node_with(*records, engine=TableEngine(permit_all))
+    node = node_with(*records, engine=PrescribedEngine(permit_all))
     assert (await released(node)).total == 4
     release = await node.gate.release(replace(asked(), sensitivity_max=Clearance.REGISTERED))
     assert (ids_of(release), release.total) == (in_tie_order("s0", "s1"), 2)
 
 
 async def test_an_empty_mapping_of_decisions_releases_nothing() -> None:
-    class Silent(TableEngine):
+    class Silent(PrescribedEngine):
         async def decide_classes(
             self, request: DecisionRequest, classes: Mapping[str, PolicyAttributes]
         ) -> Mapping[str, Decision]:
@@ -103,17 +103,17 @@ async def test_below_summary_nothing_is_listed_matched_or_counted(level: Level) 
     def table(_: DecisionRequest, attributes: PolicyAttributes) -> Decision:
         return permit(attributes, verdict="review", level=level)
 
-    release = await released(node_with(make_asset("a"), engine=TableEngine(table)))
+    release = await released(node_with(make_asset("a"), engine=PrescribedEngine(table)))
     assert (release.items, release.total) == ((), 0)
 
 
 async def test_a_dead_policy_releases_nothing() -> None:
     with pytest.raises(PolicyUnavailable):
-        await released(node_with(make_asset("a"), engine=TableEngine(is_dead=True)))
+        await released(node_with(make_asset("a"), engine=PrescribedEngine(is_dead=True)))
 
 
 async def test_a_policy_that_dies_before_the_page_releases_nothing() -> None:
-    class DiesAtPage(TableEngine):
+    class DiesAtPage(PrescribedEngine):
         async def decide_page(self, request: DecisionRequest, page: Any) -> tuple[Decision, ...]:
             raise PolicyUnavailable(cause="timeout")
 
@@ -122,7 +122,7 @@ async def test_a_policy_that_dies_before_the_page_releases_nothing() -> None:
 
 
 async def test_a_page_answer_of_another_length_releases_nothing() -> None:
-    class Short(TableEngine):
+    class Short(PrescribedEngine):
         async def decide_page(self, request: DecisionRequest, page: Any) -> tuple[Decision, ...]:
             return ()
 
@@ -146,7 +146,7 @@ async def test_the_page_decision_takes_away_and_nothing_counts_what_it_took(narr
     def page(_: DecisionRequest, attributes: PolicyAttributes) -> Decision:
         return narrower(attributes) if attributes.sensitivity == 1 else permit(attributes)
 
-    node = node_with(make_asset("a"), WITHDRAWN, engine=TableEngine(permit_all, page))
+    node = node_with(make_asset("a"), WITHDRAWN, engine=PrescribedEngine(permit_all, page))
     release = await released(node, make_question(NETWORK, facets=("task",)))
     assert ids_of(release) == in_tie_order("a")
     assert release.total == 1
@@ -155,7 +155,7 @@ async def test_the_page_decision_takes_away_and_nothing_counts_what_it_took(narr
 
 
 async def test_the_page_decision_never_adds() -> None:
-    release = await released(node_with(make_asset("a"), engine=TableEngine(review_all, permit_all)))
+    release = await released(node_with(make_asset("a"), engine=PrescribedEngine(review_all, permit_all)))
     assert release.items[0].record.fields["level"] == "SUMMARY"
     assert release.items[0].record.fields["description"] is None
 
@@ -187,7 +187,7 @@ async def test_an_asset_made_stricter_between_index_and_page_does_not_leave() ->
 async def test_a_policy_that_keeps_contradicting_itself_releases_nothing() -> None:
     """The first candidate of every page is withdrawn: in the end there is no answer, instead of a shorter one."""
 
-    class Moody(TableEngine):
+    class Moody(PrescribedEngine):
         async def decide_page(self, request: DecisionRequest, page: Any) -> tuple[Decision, ...]:
             return (denied("moody"), *(permit(attributes) for attributes in page[1:]))
 
@@ -255,7 +255,7 @@ async def test_a_citation_of_an_agreement_that_is_not_there_releases_nothing() -
         return permit(attributes, agreement_ids=("dua-unknown",))
 
     with pytest.raises(PolicyUnavailable):
-        await released(node_with(make_asset("a"), engine=TableEngine(table)))
+        await released(node_with(make_asset("a"), engine=PrescribedEngine(table)))
 
 
 async def test_no_more_than_the_candidates_are_released() -> None:

@@ -11,7 +11,7 @@ from concordat_node.registry.records import EvaluationRecord, PolicyAttributes
 from concordat_node.registry.rules import Imported
 from tests.factories.network import NOW
 from tests.factories.node import (
-    TableEngine,
+    PrescribedEngine,
     asset_id,
     attributes_of,
     make_asset,
@@ -58,7 +58,7 @@ async def test_a_hidden_link_is_not_followed() -> None:
             return permit(attributes, valid_until=until, relay_may_read=False)
         return permit(attributes, masks={"trained_on": Mask(), "evaluations": Mask()})
 
-    node = node_with(MODEL, trial(attributes_of("dataset")), engine=TableEngine(table))
+    node = node_with(MODEL, trial(attributes_of("dataset")), engine=PrescribedEngine(table))
     release = await released(node, make_assets_question(NETWORK), asset_id("m"))
     assert release.valid_until is None
     assert release.items[0].sealed is None

@@ -1,10 +1,17 @@
-"""The decision table against the real OPA, and the fake engine of the simulations against both."""
+"""The decision table against the real OPA, and the engine of simulated federations against both.
+
+Simulated federations have no other decisions than these: a case that is not in the table fails the test that asks it.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from concordat_node.policy.engine import Decision, NodePolicy, Notice, PolicyEngine, Scope
+from concordat_node.policy.grants import with_own_grants
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_trust.vocabulary import Level
 from tests.factories.policy import Row, TableEngine, decision_table
@@ -21,7 +28,10 @@ def by_request() -> dict[tuple[str, str], list[Row]]:
 
 async def decide(engine: PolicyEngine, requester: str, purpose: str, rows: list[Row]) -> dict[str, Decision]:
     classes = {row.class_name: TABLE.classes[row.class_name] for row in rows}
-    return dict(await engine.decide_classes(TABLE.request(requester, purpose), classes))
+    decided = await engine.decide_classes(TABLE.request(requester, purpose), classes)
+    # A node sends only the grants that name the requester.
+    assert await engine.decide_classes(with_own_grants(TABLE.request(requester, purpose)), classes) == decided
+    return dict(decided)
 
 
 def test_the_table_is_large_and_has_no_row_twice() -> None:
@@ -45,10 +55,46 @@ async def test_the_page_is_decided_as_the_classes(opa_engine: OpaPolicyEngine, r
     assert await opa_engine.decide_page(TABLE.request(requester, purpose), page) == tuple(r.decision for r in rows)
 
 
-async def test_the_fake_engine_decides_as_opa(opa_engine: OpaPolicyEngine) -> None:
-    fake = TableEngine()
+async def test_the_engine_of_the_simulations_decides_as_opa(opa_engine: OpaPolicyEngine) -> None:
+    table = TableEngine()
     for (requester, purpose), rows in by_request().items():
-        assert await decide(fake, requester, purpose, rows) == await decide(opa_engine, requester, purpose, rows)
+        assert await decide(table, requester, purpose, rows) == await decide(opa_engine, requester, purpose, rows)
+
+
+UNCOMPARED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a class without a row": ("model_sealed", {}, "has no row"),
+    "a person without a row": ("open", {"requester": replace(TABLE.requesters["guest"], role="guest")}, "has no row"),
+    "a time before": ("open", {"now": TABLE.now - 1}, "another time"),
+    "a time at which a grant ends": ("open", {"now": TABLE.still_until}, "another time"),
+    "a purpose that is not admitted": ("open", {"node_policy": NodePolicy(("HMB",))}, "admitted purposes"),
+    "an agreement that is not held": ("trial", {"agreements": {}}, "another agreement"),
+    "an approval that is not held": ("trial", {"approvals": {}}, "another approval"),
+}
+
+
+@pytest.mark.parametrize("name", UNCOMPARED)
+async def test_a_case_that_was_not_compared_fails_the_simulation(name: str) -> None:
+    class_name, changes, said = UNCOMPARED[name]
+    purpose = "health" if class_name == "trial" else "general"
+    person = "analyst" if class_name == "trial" else "guest"
+    request = replace(TABLE.request(person, purpose), **changes)
+    attributes = TABLE.classes[class_name]
+    with pytest.raises(pytest.fail.Exception, match=said):
+        await TableEngine().decide_classes(request, {"class": attributes})
+    with pytest.raises(pytest.fail.Exception, match=said):
+        await TableEngine().decide_page(request, [attributes])
+
+
+async def test_the_table_stands_until_its_next_grant_ends_and_no_longer(opa_engine: OpaPolicyEngine) -> None:
+    trial = {"trial": TABLE.classes["trial"]}
+    last = TABLE.request("analyst", "health", now=TABLE.still_until - 1)
+    over = TABLE.request("analyst", "health", now=TABLE.still_until)
+    assert await TableEngine().decide_classes(last, trial) == await opa_engine.decide_classes(last, trial)
+    assert (await opa_engine.decide_classes(over, trial))["trial"].level is Level.SUMMARY
+
+
+def test_no_failure_of_the_table_becomes_an_answer() -> None:
+    assert not issubclass(pytest.fail.Exception, Exception)
 
 
 async def test_three_people_get_three_answers_about_the_trial(opa_engine: OpaPolicyEngine) -> None:
