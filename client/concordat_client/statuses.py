@@ -23,7 +23,8 @@ _NOT_PROVED = {
     "UNTRUSTED": "may not speak in this network; nothing of it is used",
     "STALE": "answered by too old a view of the network; nothing of it is used",
 }
-_FOUND_AT_HOME = ("INVALID", "UNTRUSTED", "STALE")
+_REPORTED = "; this is reported, not proved"
+_FOUND = "; found by your home node"
 
 
 def status_words(entry: Mapping[str, Json]) -> str:
@@ -36,9 +37,9 @@ def status_words(entry: Mapping[str, Json]) -> str:
         shown += f": {total} matches" if total == 1 else f": {total} match"
     if code is not None:
         shown += f" ({plain(code, length_max=70)})"
-    if not proved and status not in _FOUND_AT_HOME:
-        shown += "; this is reported, not proved"
-    return shown
+    if proved:
+        return shown
+    return shown + (_FOUND if entry.get("said_by") == "home" else _REPORTED)
 
 
 def notice_words(entry: Mapping[str, Json]) -> str | None:

@@ -299,6 +299,31 @@ def test_a_delivery_signed_by_another_key_is_found() -> None:
     assert found.believed() == {HOME}
 
 
+def _slandered(entry: RelayedEntry) -> RelayedEntry:
+    return replace(entry, status="INVALID", code="record_missing", answer=None)
+
+
+def test_a_coordinators_word_that_an_honest_node_is_invalid_is_reported_and_not_found() -> None:
+    found = _ask(
+        before=lambda entries: [_slandered(entry) if entry.organization == NORTH else entry for entry in entries]
+    )
+    north = found.entries[NORTH]
+    assert (north.status, north.code, north.said_by, north.proved) == (
+        "INVALID",
+        "record_missing",
+        "coordinator",
+        False,
+    )
+    assert found.findings == set()
+
+
+def test_what_home_itself_found_invalid_says_so() -> None:
+    found = _ask(before=_withheld)
+    assert (found.entries[NORTH].status, found.entries[NORTH].said_by) == ("INVALID", "home")
+    assert found.entries[HOME].said_by == "organization"
+    assert NORTH in {org for org, _ in found.findings}
+
+
 def test_a_delivery_changed_after_signing_is_found() -> None:
     def changed(sent: JsonObject) -> JsonObject:
         head, _, signature = str(sent["delivery"]).split(".")

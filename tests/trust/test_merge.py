@@ -104,7 +104,7 @@ def test_every_organization_of_the_roster_appears_exactly_once() -> None:
 
 def test_an_organization_nobody_speaks_of_is_skipped_and_not_reported() -> None:
     (entry,) = merged([], roster=[NORTH]).completeness.entries
-    assert entry == Entry(NORTH, "SKIPPED", NOT_REPORTED, False, None, None)
+    assert entry == Entry(NORTH, "SKIPPED", NOT_REPORTED, "home", None, None)
 
 
 @pytest.mark.parametrize("status", get_args(get_args(UnprovedStatus)[0]) + get_args(get_args(UnprovedStatus)[1]))

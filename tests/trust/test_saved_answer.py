@@ -92,7 +92,15 @@ def test_the_explanation_says_who_asked_who_answered_and_who_is_missing() -> Non
     assert told["asked"]["purpose"]["code"] == "HMB"
     assert told["asked"]["coordinator"] == RELAY
     assert told["bundle"]["root_sha256"] == NETWORK.root_sha256
-    assert told["missing"] == [{"organization": VITALIS, "status": "TIMEOUT", "code": "peer_timeout", "proved": False}]
+    assert told["missing"] == [
+        {
+            "organization": VITALIS,
+            "status": "TIMEOUT",
+            "code": "peer_timeout",
+            "proved": False,
+            "said_by": "coordinator",
+        }
+    ]
     assert told["complete"] is False
     assert sorted(record["id"] for record in told["records"]) == sorted(
         [asset_id(HOME, "diabetes"), asset_id(NORTH, "sepsis"), asset_id(NORTH, "heart failure")]
@@ -145,6 +153,8 @@ FORMS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a salt less": (lambda d: d["answers"]["north-hospital"]["results"][0].pop("salt"), "answers.north-hospital"),
     "a report of a proof": (lambda d: d["reported"]["vitalis"].update(status="OK"), "reported.vitalis"),
     "a report of nothing known": (lambda d: d["reported"]["vitalis"].update(status="LATE"), "reported.vitalis"),
+    "a report by nobody": (lambda d: d["reported"]["vitalis"].update(said_by="vitalis"), "reported.vitalis"),
+    "a coordinator's finding": (lambda d: d["reported"]["vitalis"].update(status="STALE"), "reported.vitalis"),
     "a report with markup": (lambda d: d["reported"]["vitalis"].update(code="<b>"), "reported.vitalis"),
     "saved before it was asked": (lambda d: d.update(saved_at=NOW - 31), "saved_at"),
 }
@@ -316,7 +326,9 @@ def test_an_answer_that_was_exchanged_after_delivery_is_found() -> None:
     [
         Reported("UNREACHABLE", "peer_timeout"),
         Reported("TIMEOUT", "another_code"),
-        Reported("INVALID", "record_missing"),  # home cannot have found anything in an answer that never came
+        Reported("INVALID", "record_missing"),
+        Reported.at_home("INVALID", "record_missing"),  # home cannot have found anything in an answer that never came
+        Reported.at_home("TIMEOUT", "peer_timeout"),  # what the coordinator signed for is its word and not home's
     ],
     ids=str,
 )
@@ -325,9 +337,24 @@ def test_a_report_that_was_changed_after_delivery_is_found(report: Reported) -> 
 
 
 def test_home_may_refuse_what_the_coordinator_delivered() -> None:
-    reported = {**SAVED.reported, NORTH: Reported("INVALID", "record_missing")}
+    reported = {**SAVED.reported, NORTH: Reported.at_home("INVALID", "record_missing")}
     found = check(rebuilt(replace(SAVED, answers={HOME: SAVED.answers[HOME]}, reported=reported)))
-    assert [entry.status for entry in found.merged.completeness.missing] == ["INVALID", "TIMEOUT"]
+    missing = [(entry.status, entry.said_by) for entry in found.merged.completeness.missing]
+    assert missing == [("INVALID", "home"), ("TIMEOUT", "coordinator")]
+
+
+def test_what_home_found_cannot_be_passed_off_as_the_coordinators_word() -> None:
+    reported = {**SAVED.reported, NORTH: Reported("INVALID", "record_missing")}
+    refused(rebuilt(replace(SAVED, answers={HOME: SAVED.answers[HOME]}, reported=reported)), "delivery_mismatch", NORTH)
+
+
+def test_without_a_delivery_there_is_no_word_of_a_coordinator() -> None:
+    refused(rebuilt(replace(SAVED, answers={}, delivery=None)), "delivery_missing")
+    presenter = NETWORK.keys[HOME]["request"].key_id
+    own = make_token(NETWORK, QUESTION, sorted(SAVED.parts), presenter=presenter)
+    refused(rebuilt(replace(SAVED, token=own, delivery=None)), "delivery_missing")
+    at_home = {org: Reported.at_home("UNREACHABLE", "coordinator_unreachable") for org in (HOME, NORTH, VITALIS)}
+    refused(rebuilt(replace(SAVED, answers={}, delivery=None, reported=at_home)), "delivery_missing")
 
 
 def test_a_delivery_cannot_be_left_out() -> None:
@@ -337,7 +364,8 @@ def test_a_delivery_cannot_be_left_out() -> None:
 def test_a_home_that_asked_directly_needs_no_delivery() -> None:
     presenter = NETWORK.keys[HOME]["request"].key_id
     token = make_token(NETWORK, QUESTION, sorted(SAVED.parts), presenter=presenter)
-    found = check(replace(SAVED, token=token, delivery=None))
+    reported = {VITALIS: Reported.at_home("UNREACHABLE", "coordinator_unreachable")}
+    found = check(rebuilt(replace(SAVED, token=token, delivery=None, reported=reported)))
     assert found.explanation.coordinator is None
 
 

@@ -52,7 +52,7 @@ from concordat_trust.query_token import QUERY_TOKEN_BYTES_MAX, VerifiedToken, ve
 from concordat_trust.question import Question
 from concordat_trust.saved_answer import SavedAnswer, SavedNodeAnswer
 from concordat_trust.token_errors import TokenRefused
-from concordat_trust.vocabulary import FOUND_AT_HOME, PROVED
+from concordat_trust.vocabulary import PROVED
 
 __all__ = [
     "AnswerDirectory",
@@ -93,7 +93,7 @@ def reported_untrusted(bundle: TrustedBundle) -> Mapping[OrgId, Reported]:
 
     It follows from the bundle alone; whatever else is said about them does not count.
     """
-    return {org: Reported("UNTRUSTED", error.code) for org, error in bundle.untrusted.items()}
+    return {org: Reported.at_home("UNTRUSTED", error.code) for org, error in bundle.untrusted.items()}
 
 
 def merge_at_home(
@@ -205,7 +205,7 @@ def _check_delivery(
     """Return the coordinator that delivered exactly what is saved, or None when the home node asked by itself."""
     presenter = bundle.request_key_owner(token.presenter)
     if saved.delivery is None:
-        if saved.answers and presenter.id != token.issuer:
+        if presenter.id != token.issuer or any(r.said_by == "coordinator" for r in saved.reported.values()):
             raise DeliveryMissing
         return None
     try:
@@ -235,9 +235,10 @@ def _check_delivered(saved: SavedAnswer, delivered: DeliveredAnswer) -> None:
         is_same = delivered.attestation_sha256 == sha256_b64u(kept.attestation.encode())
     else:
         report = saved.reported.get(org)
-        is_refused_at_home = report is not None and report.status in FOUND_AT_HOME and delivered.status in PROVED
-        is_same = is_refused_at_home or (
-            report is not None and (report.status, report.code) == (delivered.status, delivered.code)
-        )
+        if report is not None and report.is_finding:
+            # Home can have found something only in an answer that came.
+            is_same = delivered.status in PROVED
+        else:
+            is_same = report == Reported.of(delivered.status, delivered.code)
     if not is_same:
         raise DeliveryMismatch(organization=org)

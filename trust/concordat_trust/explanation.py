@@ -75,7 +75,13 @@ class Explanation:
             "bundle": self.bundle.to_json(),
             "complete": self.complete,
             "missing": [
-                {"code": e.code, "organization": e.organization, "proved": e.proved, "status": e.status}
+                {
+                    "code": e.code,
+                    "organization": e.organization,
+                    "proved": e.proved,
+                    "said_by": e.said_by,
+                    "status": e.status,
+                }
                 for e in self.entries
                 if e.status not in ANSWERED
             ],

@@ -3,7 +3,8 @@
 Rules of this file:
 
 * Nothing is taken from whoever merged before: sort keys come from the records, the roster from the trust bundle.
-* Every organization of the roster appears exactly once. A status without a proof is shown as reported, never as proved.
+* Every organization of the roster appears exactly once, with who says so: a status without a proof is never shown as
+  proved, and what a coordinator reports is never shown as found at home.
 * A failed node is never an empty one, a suppressed number never a zero: as soon as one organization's numbers are not
   known, the total is null and the sums are lower bounds (`is_exact` false).
 * The result depends on the set of answers alone: not on their order, nor on which node holds which record.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Final, Literal, Self, get_args
 
 from concordat_trust.answer_errors import AnswerDuplicate, AnswerNotInRoster, MergeMismatch, StatsRevisionMismatch
 from concordat_trust.attestation import AttestedNotice
@@ -25,12 +26,21 @@ from concordat_trust.patterns import CODE
 from concordat_trust.question import Question
 from concordat_trust.ranking import order_key, query_terms, sort_key
 from concordat_trust.text import TermStatistics
-from concordat_trust.vocabulary import FOUND_AT_HOME, REPORTED, FoundStatus, ProvedStatus, ReportedStatus
+from concordat_trust.vocabulary import (
+    FOUND_AT_HOME,
+    REPORTED,
+    FoundStatus,
+    ProvedStatus,
+    ReportedStatus,
+    Speaker,
+)
 
 UnprovedStatus = ReportedStatus | FoundStatus
 Status = ProvedStatus | ReportedStatus | FoundStatus
 ANSWERED: tuple[Literal["OK", "SUPPRESSED"], ...] = get_args(Literal["OK", "SUPPRESSED"])
 """The statuses with which an organization searched and said what the requester may see; all others are missing."""
+Reporter = Literal["coordinator", "home"]
+REPORTERS: Final[tuple[Reporter, ...]] = get_args(Reporter)
 NOT_REPORTED = "not_reported"
 STATUS_NOT_PROVED = "status_not_proved"
 CODE_MALFORMED = "code_malformed"
@@ -42,17 +52,28 @@ class Reported:
 
     status: UnprovedStatus
     code: str | None = None
+    said_by: Reporter = "coordinator"
 
     @classmethod
-    def of(cls, status: str, code: str | None) -> Self:
-        """Return the report of a relay that is not trusted: an unknown or unproved status is INVALID."""
-        for known in (*REPORTED, *FOUND_AT_HOME):
+    def of(cls, status: str, code: str | None, said_by: Reporter = "coordinator") -> Self:
+        """Return the report of a party that is not trusted: a status that it cannot know of is INVALID."""
+        for known in (*REPORTED, *FOUND_AT_HOME) if said_by == "home" else REPORTED:
             if status == known:
-                return cls(known, code if code is None or CODE.fullmatch(code) else CODE_MALFORMED)
-        return cls("INVALID", STATUS_NOT_PROVED)
+                return cls(known, code if code is None or CODE.fullmatch(code) else CODE_MALFORMED, said_by)
+        return cls("INVALID", STATUS_NOT_PROVED, said_by)
+
+    @classmethod
+    def at_home(cls, status: UnprovedStatus, code: str | None = None) -> Self:
+        """Return what the home node saw for itself."""
+        return cls(status, code, "home")
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether home looked at an answer and refused it; a coordinator's word that it did so is none."""
+        return self.said_by == "home" and self.status in FOUND_AT_HOME
 
     def to_json(self) -> JsonObject:
-        return {"code": self.code, "status": self.status}
+        return {"code": self.code, "said_by": self.said_by, "status": self.status}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +90,18 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one organization; `total` is None when it is not known, which is not zero."""
+    """What became of one organization and who says so; `total` is None when it is not known, which is not zero."""
 
     organization: OrgId
     status: Status
     code: str | None
-    proved: bool
+    said_by: Speaker
     notice: AttestedNotice | None
     total: int | None
+
+    @property
+    def proved(self) -> bool:
+        return self.said_by == "organization"
 
     def to_json(self) -> JsonObject:
         notice = self.notice
@@ -85,6 +110,7 @@ class Entry:
             "notice": None if notice is None else {"code": notice.code, "contact": notice.contact, "mode": notice.mode},
             "organization": self.organization,
             "proved": self.proved,
+            "said_by": self.said_by,
             "status": self.status,
             "total": self.total,
         }
@@ -196,9 +222,10 @@ def _by_organization(answers: Sequence[VerifiedAnswer], roster: Sequence[OrgId])
 def _entry(org: OrgId, answer: VerifiedAnswer | None, reported: Mapping[OrgId, Reported]) -> Entry:
     if answer is not None:
         stated = answer.attestation
-        return Entry(org, stated.status, stated.code, True, stated.notice, stated.total)
-    report = reported.get(org, Reported("SKIPPED", NOT_REPORTED))
-    return Entry(org, report.status, report.code, False, None, None)
+        return Entry(org, stated.status, stated.code, "organization", stated.notice, stated.total)
+    # Home chooses whom a question is for; a relay answers for all of those.
+    report = reported.get(org, Reported.at_home("SKIPPED", NOT_REPORTED))
+    return Entry(org, report.status, report.code, report.said_by, None, None)
 
 
 def _hits(question: Question, answers: Sequence[VerifiedAnswer], statistics: TermStatistics) -> tuple[Hit, ...]:

@@ -4,7 +4,7 @@ The document (canonical JSON; unknown fields are refused):
 
     {"answer_version": 1, "network", "root_sha256", "question": TEXT, "parts": {ORG: TEXT}, "token": JWS,
      "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "results": [{"salt", "record"}]}},
-     "reported": {ORG: {"status", "code"}}, "result": the merged result, "saved_at": Unix seconds}
+     "reported": {ORG: {"status", "code", "said_by"}}, "result": the merged result, "saved_at": Unix seconds}
 
 `question` and `parts` are the canonical texts that were signed for. Records that had arrived sealed are saved open: the
 file is as confidential as what its requester was shown. This file writes and reads the form; `answer` verifies it.
@@ -16,13 +16,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from concordat_trust.answer_errors import SavedAnswerMalformed
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.errors import RefusedDocument, RequesterError
 from concordat_trust.ids import OrgId
-from concordat_trust.merge import Reported
+from concordat_trust.merge import REPORTERS, Reported, Reporter
 from concordat_trust.question import PART_BYTES_MAX, QUESTION_BYTES_MAX, Part, Question, parse_part, parse_question
 from concordat_trust.result_checks import OpenResult
 from concordat_trust.shape import Shape
@@ -151,8 +151,9 @@ def _result(shape: Shape) -> OpenResult:
 def _reported(shape: Shape, org: str) -> Reported:
     report = shape.object(org)
     status, code = report.text("status"), report.optional_text("code")
+    said_by = cast(Reporter, report.one_of("said_by", REPORTERS))
     report.finish()
-    read = Reported.of(status, code)
+    read = Reported.of(status, code, said_by)
     if (read.status, read.code) != (status, code):
         raise shape.refuse(org, "is not a report of the closed list")
     return read

@@ -63,6 +63,8 @@ ProvedStatus = Literal["OK", "SUPPRESSED", "DENIED", "UNSUPPORTED"]
 ReportedStatus = Literal["TIMEOUT", "UNREACHABLE", "OVERLOADED", "SKIPPED", "INVALID", "REFUSED"]
 FoundStatus = Literal["INVALID", "UNTRUSTED", "STALE"]
 PROVED: tuple[ProvedStatus, ...] = get_args(ProvedStatus)
+Speaker = Literal["organization", "coordinator", "home"]
+"""Who says what became of an organization: itself, with its signature; or a relay or the home node, without a proof."""
 REPORTED: tuple[ReportedStatus, ...] = get_args(ReportedStatus)
 FOUND_AT_HOME: tuple[FoundStatus, ...] = get_args(FoundStatus)
 

@@ -113,7 +113,7 @@ class Asker:
         Raises: as `ask`.
         """
         asking = self._asking(question, {self._organization: Part(ids)}, session, bundle)
-        return await asking.own(Reported("SKIPPED", NOT_REPORTED), ())
+        return await asking.own(Reported.at_home("SKIPPED", NOT_REPORTED), ())
 
     def _asking(
         self, question: Question, parts: Mapping[OrgId, Part], session: Session, bundle: TrustedBundle
@@ -172,15 +172,15 @@ class _Asking:
             endpoint = self.bundle.member(me).endpoint
             return await self.asker._carrier.ask_node(endpoint, me, round_, deadline_s=self._left_ms() / 1_000)
         except PeerRefused as error:
-            return Reported.of("REFUSED", str(error.fields.get("reason")))
+            return Reported.of("REFUSED", str(error.fields.get("reason")), "home")
         except PeerTimeout as error:
-            return Reported("TIMEOUT", error.code)
+            return Reported.at_home("TIMEOUT", error.code)
         except PeerOverloaded as error:
-            return Reported("OVERLOADED", error.code)
+            return Reported.at_home("OVERLOADED", error.code)
         except PeerUnreachable as error:
-            return Reported("UNREACHABLE", error.code)
+            return Reported.at_home("UNREACHABLE", error.code)
         except (PeerFailure, RefusedDocument) as error:
-            return Reported("INVALID", error.code)
+            return Reported.at_home("INVALID", error.code)
 
     def _mint(self, parts: Mapping[OrgId, Part], presenter: KeyId) -> Round:
         asker = self.asker
@@ -214,7 +214,7 @@ def _others(findings: list[Finding]) -> Reported:
     unreachable = {error.code for error in _NOT_ASKED}
     # A coordinator that was there but cannot be believed is named by what was wrong with it.
     code = next((finding.code for finding in findings if finding.code not in unreachable), COORDINATOR_UNREACHABLE)
-    return Reported("UNREACHABLE", code)
+    return Reported.at_home("UNREACHABLE", code)
 
 
 def request_key_of(bundle: TrustedBundle, member: OrgId) -> KeyId:

@@ -6,6 +6,7 @@ Rules of this file, in the order of `judge`:
    were asked. If it is not, nothing that came with it is used.
 2. A proved status needs its attestation, the one that the delivery names; every record is verified, sealed ones opened.
    What fails is *found at home*: UNTRUSTED for who may not speak, STALE for too old a view, INVALID for the rest.
+   A coordinator that says INVALID of somebody only reports it: its word is no finding.
 3. The roster is the bundle's, also with organizations that cannot be asked because their statement cannot be used:
    these are UNTRUSTED with its code. Order, sums and completeness are computed here; the coordinator's own merge is
    compared with ours over what it could read, and a difference is the finding `merge_mismatch`, never the result.
@@ -114,7 +115,7 @@ class Judge:
         verdict = answer if isinstance(answer, Reported) else self._verified(answer)
         reported = {org: others for org in self.bundle.organizations if org != self.home}
         if isinstance(verdict, Reported) or isinstance(answer, Reported):
-            reported[self.home] = verdict if isinstance(verdict, Reported) else Reported("INVALID")
+            reported[self.home] = verdict if isinstance(verdict, Reported) else Reported.at_home("INVALID")
             return self._judged({}, {}, reported, None, [])
         return self._judged({self.home: verdict}, {self.home: answer}, reported, None, [])
 
@@ -132,9 +133,9 @@ class Judge:
         if delivered.status not in PROVED:
             return Reported.of(delivered.status, delivered.code)
         if answer is None or answer.attestation is None:
-            return Reported("INVALID", DeliveryMismatch.code)
+            return Reported.at_home("INVALID", DeliveryMismatch.code)
         if sha256_b64u(answer.attestation.encode("utf-8")) != delivered.attestation_sha256:
-            return Reported("INVALID", DeliveryMismatch.code)
+            return Reported.at_home("INVALID", DeliveryMismatch.code)
         return self._verified(answer)
 
     def _verified(self, answer: RelayedAnswer) -> VerifiedAnswer | Reported:
@@ -153,9 +154,9 @@ class Judge:
                 asked_at=self.round.minted_at,
             )
         except RefusedDocument as error:
-            return Reported(_found(error), error.code)
+            return Reported.at_home(_found(error), error.code)
         if self.is_stale(verified.attestation):
-            return Reported("STALE", VIEW_TOO_OLD)
+            return Reported.at_home("STALE", VIEW_TOO_OLD)
         return verified
 
     def _judged(
@@ -168,7 +169,7 @@ class Judge:
     ) -> Judged:
         reported = {**reported, **reported_untrusted(self.bundle)}
         merged = merge_at_home(self.round.question, tuple(verified.values()), reported, self.bundle)
-        found = [Finding(org, r.code or r.status.lower()) for org, r in sorted(reported.items()) if _is_found(r)]
+        found = [Finding(org, r.code or r.status.lower()) for org, r in sorted(reported.items()) if r.is_finding]
         raw = {org: handed[org] for org in verified}
         return Judged(merged, verified, raw, reported, delivery, (*findings, *found))
 
@@ -187,7 +188,3 @@ class Judge:
 
 def _found(error: RefusedDocument) -> FoundStatus:
     return "UNTRUSTED" if isinstance(error, _UNTRUSTED) else "INVALID"
-
-
-def _is_found(report: Reported) -> bool:
-    return report.status in ("INVALID", "UNTRUSTED", "STALE")
