@@ -3,10 +3,10 @@
 Rules of this file:
 
 * Pure. Nothing of the body is parsed before the request's signature is verified, so only members can make a relay work.
-* 1 size · 2 signature of the request, for *our* authority as the bundle has it · 3 the body is one trusted document and
-  its variables · 4 deadline and size limits · 5 question and parts are canonical and for our network · 6 the query
-  token: issuer's signature, times, our key as its presenter, hashes of question and every part · 7 the token is the
-  presenter's own · 8 cost.
+* 1 size · 2 signature of the request, for *our* authority as the bundle has it · 3 the body is the trusted document of
+  this way of answering, and its variables · 4 deadline and size limits · 5 question and parts are canonical and for our
+  network · 6 the query token: issuer's signature, times, our key as its presenter, hashes of question and every part ·
+  7 the token is the presenter's own · 8 cost.
 * What a relay does not check: single use (each node does), the purpose, and the claims beyond their caps. It has no
   authority over any of them.
 """
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from concordat_coordinator.cost import Limits, check_cost, check_deadline, check_texts
 from concordat_coordinator.errors import (
     AskTooLarge,
+    DocumentNotAcceptable,
     DocumentUnknown,
     HomeMismatch,
     PartsMalformed,
@@ -64,11 +65,14 @@ class Ask:
     deadline_ms: int
 
 
-def read_signed(request: WireRequest, *, me: OrgId, bundle: KeyDirectory, now: int, limits: Limits) -> SignedAsk:
-    """Return what a member of the network signed (steps 1 to 3).
+def read_signed(
+    request: WireRequest, *, me: OrgId, document_id: str, bundle: KeyDirectory, now: int, limits: Limits
+) -> SignedAsk:
+    """Return what a member of the network signed (steps 1 to 3); `document_id` is that of the one document meant here.
 
     Raises: AskTooLarge, ContentDigestMismatch, RequestSignatureInvalid and its leaves, PresenterUnknown,
-    OrganizationSuspended, TokenMalformed, DocumentUnknown, DocumentMalformed, the JSON refusals.
+    OrganizationSuspended, TokenMalformed, DocumentUnknown, DocumentNotAcceptable, DocumentMalformed,
+    the JSON refusals.
     """
     if len(request.body) > limits.request_bytes_max:
         raise AskTooLarge(what="request", size=len(request.body), size_max=limits.request_bytes_max)
@@ -85,7 +89,7 @@ def read_signed(request: WireRequest, *, me: OrgId, bundle: KeyDirectory, now: i
     if not authorization.startswith(BEARER):
         raise TokenMalformed(problem="form")
     home = bundle.request_key_owner(key_id).id
-    return _variables(request.body, home, authorization.removeprefix(BEARER), limits)
+    return _variables(request.body, document_id, home, authorization.removeprefix(BEARER), limits)
 
 
 def admit(signed: SignedAsk, *, relay: KeyId, bundle: KeyDirectory, now: int, limits: Limits) -> Ask:
@@ -120,10 +124,13 @@ def admit(signed: SignedAsk, *, relay: KeyId, bundle: KeyDirectory, now: int, li
     )
 
 
-def _variables(body: bytes, home: OrgId, token: str, limits: Limits) -> SignedAsk:
+def _variables(body: bytes, document_id: str, home: OrgId, token: str, limits: Limits) -> SignedAsk:
     shape = Shape(parse_object(body, bytes_max=limits.request_bytes_max), "request")
-    if shape.text("documentId") not in COORDINATOR_DOCUMENTS_BY_ID:
+    named = shape.text("documentId")
+    if named not in COORDINATOR_DOCUMENTS_BY_ID:
         raise DocumentUnknown
+    if named != document_id:
+        raise DocumentNotAcceptable
     variables = shape.object("variables")
     shape.finish()
     signed = SignedAsk(

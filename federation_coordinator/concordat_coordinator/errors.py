@@ -48,6 +48,12 @@ class DocumentUnknown(RefusedDocument):
     hint = "Send the documentId of a document of this release's wire schema; query texts are not executed."
 
 
+class DocumentNotAcceptable(RefusedDocument):
+    code = "relay_document_not_acceptable"
+    sentence = "The request does not accept the media type in which its document is answered."
+    hint = "Send `accept: text/event-stream` with `askProgress`, and only with it."
+
+
 class CoordinatorOverloaded(PeerFailure):
     code = "coordinator_overloaded"
     sentence = "The coordinator already relays {asks_max} questions."

@@ -8,20 +8,23 @@ Rules of this file:
   one.
 * What is relayed is what came, unchanged. The merge made here is for streaming; home recomputes it and believes only
   its own.
+* There is one way to answer: `asking` gives every entry as it comes and the whole at the end. Who wants the answer at
+  once (`ask`) takes that last one. Who leaves early ends the fan-out.
 * Admission before overload: at most `asks_parallel_max` questions at a time, the next one is refused at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from concordat_coordinator.admission import Ask, admit, read_signed
 from concordat_coordinator.check import CheckedAnswer, check_response
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.errors import CoordinatorOverloaded, CoordinatorStopping
-from concordat_coordinator.fanout import fan_out
+from concordat_coordinator.fanout import fanning_out
 from concordat_coordinator.node_call import Answered, Failed, NodeCall
 from concordat_coordinator.plan import NodeRequest, Plan, make_plan
 from concordat_coordinator.signing import RequestSigner
@@ -33,6 +36,7 @@ from concordat_trust.ids import OrgId
 from concordat_trust.jose import Signer
 from concordat_trust.merge import MergedResult, Reported, merge
 from concordat_trust.vocabulary import ProvedStatus, ReportedStatus
+from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
 from concordat_trust.wire.transport import Transport, WireRequest, WireResponse
 
 DELIVERY_ID_BYTES = 16
@@ -48,6 +52,21 @@ class RelayedEntry:
     took_ms: int
     answer: CheckedAnswer | None = None
 
+    def to_json(self) -> JsonObject:
+        """Return the object of `RelayedAnswer`."""
+        results: list[Json] | None = None if self.answer is None else list(self.answer.payload.results)
+        return {
+            "organization": self.organization,
+            "status": self.status,
+            "code": self.code,
+            "attestation": None if self.answer is None else self.answer.payload.attestation,
+            "results": results,
+        }
+
+    def progress_json(self) -> JsonObject:
+        """Return the object of `AskProgress`."""
+        return {"answer": self.to_json(), "delivery": None, "merged": None}
+
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
@@ -59,7 +78,15 @@ class Relayed:
 
     def to_json(self) -> JsonObject:
         """Return the object of `Query.ask`."""
-        return {"delivery": self.delivery, "answers": [_entry_json(e) for e in self.entries], "merged": self.merged}
+        return {"delivery": self.delivery, "answers": [e.to_json() for e in self.entries], "merged": self.merged}
+
+    def progress_json(self) -> JsonObject:
+        """Return the last object of `AskProgress`; the answers have been told."""
+        return {"answer": None, "delivery": self.delivery, "merged": self.merged}
+
+
+Progress = RelayedEntry | Relayed
+"""What becomes known of a question: each organization once, then the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +128,35 @@ class RelayService:
         Raises: CoordinatorOverloaded, CoordinatorStopping, CoordinatorNotReady, and the refusals of `read_signed` and
         `admit`. A node's failure is never raised; it is an entry.
         """
+        async with self.asking(request, COORDINATOR_ASK_ID) as events:
+            async for event in events:
+                if isinstance(event, Relayed):
+                    return event
+        raise RuntimeError("a question ended without its delivery")
+
+    @contextlib.asynccontextmanager
+    async def asking(self, request: WireRequest, document_id: str) -> AsyncIterator[AsyncIterator[Progress]]:
+        """Admit the signed question, which must name this document, and yield what becomes known as it does.
+
+        A skipped organization comes first, the others as their nodes answer, and `Relayed` is last. Leaving cancels
+        the calls that still run. Raises (on entering): as `ask`.
+        """
         self._refuse_beyond_capacity()
         self._asks += 1
         try:
-            return await self._ask(request)
+            started_at = asyncio.get_running_loop().time()
+            ask, plan, bundle = self._admitted(request, document_id)
+            deadline_at = started_at + plan.nodes_ms / 1_000
+
+            async def call(planned: NodeRequest) -> RelayedEntry:
+                return _entry_of(await self._call(planned, ask, plan, bundle).run(deadline_at=deadline_at))
+
+            parallel_max = self.limits.nodes_parallel_max
+            async with (
+                fanning_out(plan.requests, call, parallel_max=parallel_max) as next_entry,
+                contextlib.aclosing(self._events(ask, plan, bundle, next_entry)) as events,
+            ):
+                yield events
         finally:
             self._asks -= 1
 
@@ -126,10 +178,9 @@ class RelayService:
         if self._asks >= self.limits.asks_parallel_max:
             raise CoordinatorOverloaded(asks_max=self.limits.asks_parallel_max)
 
-    async def _ask(self, request: WireRequest) -> Relayed:
-        started_at = asyncio.get_running_loop().time()
+    def _admitted(self, request: WireRequest, document_id: str) -> tuple[Ask, Plan, TrustedBundle]:
         bundle, now = self._bundle(), self._clock()
-        signed = read_signed(request, me=self.me, bundle=bundle, now=now, limits=self.limits)
+        signed = read_signed(request, me=self.me, document_id=document_id, bundle=bundle, now=now, limits=self.limits)
         ask = admit(signed, relay=self._keys.request.key_id, bundle=bundle, now=now, limits=self.limits)
         plan = make_plan(
             ask.question,
@@ -140,22 +191,20 @@ class RelayService:
             deadline_ms=ask.deadline_ms,
             limits=self.limits,
         )
-        entries = await self._fan_out(ask, plan, bundle, started_at)
-        return self.relayed(ask, entries, bundle)
+        return ask, plan, bundle
 
-    async def _fan_out(
-        self, ask: Ask, plan: Plan, bundle: TrustedBundle, started_at: float
-    ) -> tuple[RelayedEntry, ...]:
-        deadline_at = started_at + plan.nodes_ms / 1_000
-
-        async def call(request: NodeRequest) -> RelayedEntry:
-            return _entry_of(await self._call(request, ask, plan, bundle).run(deadline_at=deadline_at))
-
-        outcomes = await fan_out(plan.requests, call, parallel_max=self.limits.nodes_parallel_max)
-        by_organization = {entry.organization: entry for entry in outcomes}
+    async def _events(
+        self, ask: Ask, plan: Plan, bundle: TrustedBundle, next_entry: Callable[[], Awaitable[RelayedEntry]]
+    ) -> AsyncGenerator[Progress, None]:
+        entries: dict[OrgId, RelayedEntry] = {}
         for skip in plan.skipped:
-            by_organization[skip.organization] = RelayedEntry(skip.organization, "SKIPPED", skip.code, took_ms=0)
-        return tuple(by_organization[organization] for organization in ask.token.audience)
+            entries[skip.organization] = RelayedEntry(skip.organization, "SKIPPED", skip.code, took_ms=0)
+            yield entries[skip.organization]
+        for _ in plan.requests:
+            entry = await next_entry()
+            entries[entry.organization] = entry
+            yield entry
+        yield self.relayed(ask, [entries[organization] for organization in ask.token.audience], bundle)
 
     def _call(self, request: NodeRequest, ask: Ask, plan: Plan, bundle: TrustedBundle) -> NodeCall[CheckedAnswer]:
         def inspect(response: WireResponse) -> CheckedAnswer:
@@ -219,14 +268,3 @@ def _delivered(entry: RelayedEntry) -> DeliveredAnswer:
         attestation_sha256=None if answer is None else sha256_b64u(answer.payload.attestation.encode("utf-8")),
         took=took_bucket(entry.took_ms),
     )
-
-
-def _entry_json(entry: RelayedEntry) -> JsonObject:
-    results: list[Json] | None = None if entry.answer is None else list(entry.answer.payload.results)
-    return {
-        "organization": entry.organization,
-        "status": entry.status,
-        "code": entry.code,
-        "attestation": None if entry.answer is None else entry.answer.payload.attestation,
-        "results": results,
-    }

@@ -11,6 +11,7 @@ from concordat_coordinator.cost import Limits
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Part
+from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import WireRequest
 from tests.coordinator.asks import AskDraft, default_parts, network
@@ -22,7 +23,7 @@ VITALIS = OrgId.parse("vitalis")
 
 def _admit(request: WireRequest, *, now: int = NOW, limits: Limits | None = None) -> Ask:
     bundle, limits = network().bundle, limits or Limits()
-    signed = read_signed(request, me=RELAY, bundle=bundle, now=now, limits=limits)
+    signed = read_signed(request, me=RELAY, document_id=COORDINATOR_ASK_ID, bundle=bundle, now=now, limits=limits)
     key_id = network().keys[RELAY]["request"].key_id
     return admit(signed, relay=key_id, bundle=bundle, now=now, limits=limits)
 

@@ -17,14 +17,22 @@ from concordat_coordinator.api.schema import SCHEMA, AskContext
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.errors import CoordinatorNotReady
 from concordat_coordinator.relay import RelayKeys, RelayService
+from concordat_trust import jose
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import JsonObject
-from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK
+from concordat_trust.wire.coordinator_documents import (
+    COORDINATOR_ASK,
+    COORDINATOR_ASK_PROGRESS,
+    COORDINATOR_ASK_PROGRESS_ID,
+)
 from concordat_trust.wire.transport import WireRequest, WireResponse
 from tests.coordinator.asks import AskDraft, network
 from tests.factories.network import NOW
 from tests.factories.node import NORTH, RELAY, Entropy, make_asset, make_node
+from tests.factories.streaming import read_whole, results_in
 from tests.federation.memory_transport import MemoryTransport
+
+PROGRESS = AskDraft(document_id=COORDINATOR_ASK_PROGRESS_ID)
 
 
 def _bundle() -> TrustedBundle:
@@ -133,24 +141,118 @@ async def test_a_bug_leaves_as_a_code_and_never_as_a_text(caplog: pytest.LogCapt
     assert "CANARY" not in caplog.text
 
 
-async def test_the_schema_and_the_fast_path_give_one_answer() -> None:
+def _with_a_node(**options: Any) -> RelayDoor:
     node = make_node(network(), NORTH, [make_asset("one"), make_asset("two")])
     transport = MemoryTransport(0, {network().bundle.member(NORTH).endpoint: node.handle})
-    response = await RelayDoor(_relay(transport)).handle(AskDraft().request())
-    given: JsonObject = json.loads(response.body)["data"]["ask"]
+    return RelayDoor(_relay(transport, **options))
 
+
+def _context(given: JsonObject, events: list[JsonObject]) -> AskContext:
     async def ask(question: str, parts: str, deadline_ms: int) -> JsonObject:
         return given
 
-    executed = await SCHEMA.execute(
-        COORDINATOR_ASK, {"question": "", "parts": "", "deadlineMs": 1}, context_value=AskContext(ask)
-    )
+    async def progress(question: str, parts: str, deadline_ms: int) -> AsyncIterator[JsonObject]:
+        for event in events:
+            yield event
+
+    return AskContext(ask, progress)
+
+
+VARIABLES: dict[str, Any] = {"question": "", "parts": "", "deadlineMs": 1}
+
+
+async def test_the_schema_and_the_fast_path_give_one_answer() -> None:
+    response = await _with_a_node().handle(AskDraft().request())
+    given: JsonObject = json.loads(response.body)["data"]["ask"]
+    executed = await SCHEMA.execute(COORDINATOR_ASK, VARIABLES, context_value=_context(given, []))
     assert executed.errors is None
     assert executed.data == {"ask": given}
     answers = given["answers"]
     assert isinstance(answers, list)
     results = [answer["results"] for answer in answers if isinstance(answer, dict)]
     assert [len(result) for result in results if isinstance(result, list)] == [2]
+
+
+async def _streamed(door: RelayDoor, draft: AskDraft = PROGRESS) -> list[Any]:
+    async with door.opened(draft.request()) as answer:
+        return results_in(await read_whole(answer))
+
+
+async def test_the_schema_and_the_stream_give_the_same_events() -> None:
+    results = await _streamed(_with_a_node())
+    context = _context({}, [result["data"]["askProgress"] for result in results])
+    subscribed = await SCHEMA.subscribe(COORDINATOR_ASK_PROGRESS, VARIABLES, context_value=context)
+    assert not hasattr(subscribed, "errors")
+    executed = [event async for event in subscribed]
+    assert [event.errors for event in executed] == [None] * 4
+    assert [{"data": event.data} for event in executed] == results
+
+
+async def test_a_stream_tells_of_each_organization_once_and_ends_with_the_delivery() -> None:
+    *told, last = [result["data"]["askProgress"] for result in await _streamed(_with_a_node())]
+    assert {event["answer"]["organization"]: event["answer"]["status"] for event in told} == {
+        "alma-university": "UNREACHABLE",
+        "north-hospital": "OK",
+        "vitalis": "UNREACHABLE",
+    }
+    assert len(told) == 3
+    assert all((event["delivery"], event["merged"]) == (None, None) for event in told)
+    assert last["answer"] is None
+    stated = jose.unverified_claims(last["delivery"], bytes_max=100_000)
+    assert [item["org"] for item in stated["answers"]] == ["alma-university", "north-hospital", "vitalis"]  # type: ignore[index,union-attr,call-overload]
+    assert json.loads(last["merged"])["completeness"]["answered"] == 1
+
+
+async def test_the_stream_opens_with_a_comment_before_any_node_has_answered() -> None:
+    async with _with_a_node().opened(PROGRESS.request()) as answer:
+        assert not isinstance(answer, WireResponse)
+        assert await anext(answer) == b":\n\n"
+
+
+@pytest.mark.parametrize(
+    ("draft", "expected"),
+    [
+        (AskDraft(), (406, "relay_document_not_acceptable")),
+        (replace(PROGRESS, signer=NORTH), (400, "relay_home_mismatch")),
+        (replace(PROGRESS, presenter=NORTH), (401, "token_presenter")),
+        (replace(PROGRESS, receiver=NORTH), (401, "request_signature_invalid")),
+        (replace(PROGRESS, document_id="00"), (400, "relay_document_unknown")),
+        (replace(PROGRESS, deadline_ms=60_001), (400, "relay_deadline_out_of_range")),
+        (replace(PROGRESS, path="/"), (404, "not_found")),
+    ],
+)
+async def test_what_is_refused_at_once_is_refused_as_a_stream(draft: AskDraft, expected: tuple[int, str]) -> None:
+    relay = _relay()
+    async with RelayDoor(relay).opened(draft.request()) as answer:
+        assert isinstance(answer, WireResponse)
+        assert _code(answer) == expected
+    assert relay.asks_running == 0
+
+
+async def test_a_stream_that_was_meant_is_not_answered_at_once() -> None:
+    assert _code(await _handle(PROGRESS.request())) == (406, "relay_document_not_acceptable")
+
+
+async def test_a_stream_counts_as_a_question_while_it_is_open() -> None:
+    door = _with_a_node(limits=Limits(asks_parallel_max=1))
+    async with door.opened(PROGRESS.request()), door.opened(PROGRESS.request()) as second:
+        assert isinstance(second, WireResponse)
+        assert _code(second) == (503, "coordinator_overloaded")
+        assert _code(await door.handle(AskDraft().request())) == (503, "coordinator_overloaded")
+    assert len(await _streamed(door)) == 4
+
+
+async def test_a_bug_under_way_is_an_event_with_a_code_and_never_a_text(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(request: WireRequest) -> WireResponse:
+        raise ZeroDivisionError("CANARY /secret/path")
+
+    transport = MemoryTransport(0, {network().bundle.member(NORTH).endpoint: broken})
+    relay = _relay(transport)
+    results = await _streamed(RelayDoor(relay))
+    assert results[-1] == {"errors": [{"message": "relay_failed", "extensions": {"code": "relay_failed"}}]}
+    assert "CANARY" not in caplog.text + json.dumps(results)
+    assert "ZeroDivisionError at" in caplog.text
+    assert relay.asks_running == 0
 
 
 async def _client(app: Any, call: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from concordat_coordinator.errors import NodeAnswerEmpty
-from concordat_coordinator.fanout import fan_out
+from concordat_coordinator.fanout import fanning_out
 from concordat_coordinator.node_call import NEXT, Answered, Event, Failed, NodeCall, State
 from concordat_coordinator.plan import NodeRequest
 from concordat_trust.wire.transport import (
@@ -139,7 +139,7 @@ def test_the_table_of_transitions_is_complete_and_ends() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_fan_out_is_bounded_and_keeps_the_order(seed: int) -> None:
+def test_the_fan_out_is_bounded_and_gives_every_outcome_as_it_comes(seed: int) -> None:
     running = 0
     most = 0
 
@@ -151,6 +151,45 @@ def test_the_fan_out_is_bounded_and_keeps_the_order(seed: int) -> None:
         running -= 1
         return number
 
-    results = simulate(seed, fan_out(range(20), work, parallel_max=4))
-    assert results == tuple(range(20))
+    async def main() -> list[int]:
+        async with fanning_out(range(20), work, parallel_max=4) as next_outcome:
+            return [await next_outcome() for _ in range(20)]
+
+    results = simulate(seed, main())
+    assert sorted(results) == list(range(20))
+    assert results[:2] != [2, 1]  # what takes longer does not come first
     assert most == 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_leaving_the_fan_out_cancels_what_runs_and_what_waits(seed: int) -> None:
+    started: list[int] = []
+    ended: list[int] = []
+
+    async def work(number: int) -> int:
+        started.append(number)
+        await asyncio.sleep(number)
+        ended.append(number)
+        return number
+
+    async def main() -> int:
+        async with fanning_out(range(20), work, parallel_max=4) as next_outcome:
+            first = await next_outcome()
+        await asyncio.sleep(100)
+        return first
+
+    assert simulate(seed, main()) in started
+    assert len(started) <= 8
+    assert len(ended) <= 4
+
+
+def test_a_bug_in_one_call_is_raised_and_is_no_failed_node() -> None:
+    async def work(number: int) -> int:
+        return 1 // number
+
+    async def main() -> None:
+        async with fanning_out([0], work, parallel_max=4) as next_outcome:
+            await next_outcome()
+
+    with pytest.raises(ZeroDivisionError):
+        simulate(0, main())

@@ -25,7 +25,7 @@ def test_the_schema_is_the_golden_file() -> None:
 def test_a_relayed_result_is_a_nodes_result() -> None:
     relay = build_schema(_golden("coordinator.graphql")).type_map
     node = build_schema(_golden("node.graphql")).type_map
-    own = {"Query", "RelayedAnswer", "RelayedAnswers"}
+    own = {"AskProgress", "Query", "RelayedAnswer", "RelayedAnswers", "Subscription"}
     shared = {name for name in relay if not name.startswith("__")} - own - {"Int"}
     assert "Result" in shared
     assert {name: print_type(relay[name]) for name in shared} == {name: print_type(node[name]) for name in shared}
@@ -35,6 +35,7 @@ def test_the_trusted_document_fits_the_schema() -> None:
     check_documents()
 
 
-def test_there_is_one_text_and_one_id_for_asking() -> None:
-    assert documents.DOCUMENT_IDS["ask"] == coordinator_documents.COORDINATOR_ASK_ID
-    assert coordinator_documents.COORDINATOR_DOCUMENTS_BY_ID == {coordinator_documents.COORDINATOR_ASK_ID: "ask"}
+def test_there_is_one_text_and_one_id_for_each_way_of_asking() -> None:
+    ask, progress = coordinator_documents.COORDINATOR_ASK_ID, coordinator_documents.COORDINATOR_ASK_PROGRESS_ID
+    assert (documents.DOCUMENT_IDS["ask"], documents.DOCUMENT_IDS["askProgress"]) == (ask, progress)
+    assert {ask: "ask", progress: "askProgress"} == coordinator_documents.COORDINATOR_DOCUMENTS_BY_ID

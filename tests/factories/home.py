@@ -24,8 +24,9 @@ from concordat_node.home.settings import HomeSettings, parse_home_settings
 from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.ids import OrgId
-from concordat_trust.wire.transport import PeerUnreachable, Transport, WireRequest, WireResponse
+from concordat_trust.wire.transport import Feed, PeerUnreachable, Transport, WireRequest, WireResponse
 from tests.factories.network import NOW, TestNetwork, make_network
+from tests.factories.streaming import fed
 
 HOME = OrgId.parse("alma-university")
 ISSUER = "https://idp.alma.example"
@@ -157,6 +158,11 @@ class Routed:
     async def exchange(self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int) -> WireResponse:
         chosen = self.by_endpoint.get(endpoint, self.default)
         return await chosen.exchange(endpoint, request, deadline_s=deadline_s, bytes_max=bytes_max)
+
+    async def stream(
+        self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int, feed: Feed
+    ) -> WireResponse:
+        return fed(await self.exchange(endpoint, request, deadline_s=deadline_s, bytes_max=bytes_max), feed)
 
 
 @dataclass

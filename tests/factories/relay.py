@@ -40,6 +40,7 @@ from tests.factories.answers import (
     signed_answer,
 )
 from tests.factories.network import NOW, TestNetwork
+from tests.factories.streaming import stream_of
 
 Cards = Mapping[OrgId, Sequence[JsonObject]]
 
@@ -78,7 +79,7 @@ class FakeCoordinator:
     clock: Callable[[], int] = lambda: NOW
 
     async def exchange(self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int) -> WireResponse:
-        variables = checked_variables(self.network, endpoint, request, document="ask", now=self.clock())
+        variables = checked_variables(self.network, endpoint, request, document="askProgress", now=self.clock())
         question_bytes = variables["question"].encode()
         parts = {OrgId.parse(org): text.encode() for org, text in json.loads(variables["parts"]).items()}
         token = verify_relayed_token(
@@ -90,7 +91,7 @@ class FakeCoordinator:
             now=self.clock(),
         )
         self.tokens.append(token)
-        return graphql({"ask": self.asked(parse_question(question_bytes), parts, token)})
+        return stream_of(self.asked(parse_question(question_bytes), parts, token))
 
     def asked(self, question: Question, parts: Mapping[OrgId, bytes], token: VerifiedToken) -> JsonObject:
         bundle = self.network.bundle
@@ -117,7 +118,7 @@ class FakeCoordinator:
         delivery = self._signed_delivery(handed, question, token)
         ask: JsonObject = {
             "delivery": delivery,
-            "answers": [entry(org, handed, question) for org in sorted({*handed.answers, *handed.reported})],
+            "answers": [self._entry(org, handed, question) for org in sorted({*handed.answers, *handed.reported})],
             "merged": json.dumps(handed.merged),
         }
         self.lie_late(ask)
@@ -160,6 +161,16 @@ class FakeCoordinator:
         status = handed.claimed.get(org, stated.status)
         digest = handed.digests.get(org, sha256_b64u(text.encode()))
         return DeliveredAnswer(org, status, stated.code, digest, "<100ms")
+
+    def _entry(self, org: OrgId, handed: Handed, question: Question) -> JsonObject:
+        answer, delivered = handed.answers.get(org), self._delivered(org, handed)
+        return {
+            "organization": org,
+            "status": delivered.status,
+            "code": delivered.code,
+            "attestation": None if answer is None else answer.attestation,
+            "results": None if answer is None else [on_the_wire(result, question) for result in answer.results],
+        }
 
 
 @dataclass
@@ -265,17 +276,6 @@ def on_the_wire(result: Result, question: Question) -> JsonObject:
     if isinstance(result, SealedResult):
         return {**wire, "sealed": result.sealed}
     return {**wire, "salt": result.salt, question.projection: result.record}
-
-
-def entry(org: OrgId, handed: Handed, question: Question) -> JsonObject:
-    answer, report = handed.answers.get(org), handed.reported.get(org)
-    return {
-        "organization": org,
-        "status": "OK" if report is None else report.status,
-        "code": None if report is None else report.code,
-        "attestation": None if answer is None else answer.attestation,
-        "results": None if answer is None else [on_the_wire(result, question) for result in answer.results],
-    }
 
 
 def graphql(data: JsonObject) -> WireResponse:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 from concordat_coordinator.api.door import RelayDoor
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.relay import RelayKeys, RelayService
-from concordat_node.home.ask import Asked, Asker
+from concordat_node.home.arrivals import OrganizationAnswered
+from concordat_node.home.ask import Asked, Asker, Finished
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.sessions import Session
@@ -89,9 +90,20 @@ class Consortium:
         deadline_ms: int = DEADLINE_MS,
     ) -> Asked:
         """Ask as the home node does, for its signed-in analyst, and return what it believes."""
-        asker = Asker(
+        asked = self.question() if question is None else question
+        return await self._asker(deadline_ms).ask(asked, ids or {}, session=SESSION, bundle=self.network.bundle)
+
+    def ask_events(
+        self, *, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,)
+    ) -> AsyncGenerator[OrganizationAnswered | Finished, None]:
+        """Ask the same, and yield what the home node tells as it believes it."""
+        asker = self._asker(deadline_ms, coordinators)
+        return asker.ask_events(self.question(), {}, session=SESSION, bundle=self.network.bundle)
+
+    def _asker(self, deadline_ms: int, coordinators: tuple[OrgId, ...] = (RELAY,)) -> Asker:
+        return Asker(
             organization=HOME,
-            coordinators=(RELAY,),
+            coordinators=coordinators,
             deadline_ms=deadline_ms,
             keys=HomeKeys(
                 query_token=self.network.keys[HOME]["query_token"],
@@ -102,8 +114,6 @@ class Consortium:
             clock=self.clock,
             entropy=Entropy(f"home {next(_ROUNDS)}"),
         )
-        asked = self.question() if question is None else question
-        return await asker.ask(asked, ids or {}, session=SESSION, bundle=self.network.bundle)
 
     def endpoint(self, org: OrgId) -> str:
         return self.network.bundle.member(org).endpoint
@@ -126,6 +136,7 @@ class Consortium:
         *,
         deadline_ms: int = DEADLINE_MS,
         orgs: Sequence[OrgId] | None = None,
+        document_id: str = COORDINATOR_ASK_ID,
     ) -> SignedRound:
         """Return the signed request of the home node, with a new token."""
         roster = self.network.bundle.organizations if orgs is None else tuple(orgs)
@@ -144,7 +155,8 @@ class Consortium:
             token_id=b64u(Entropy(f"token {next(_ROUNDS)}")(16)),
             now=self.clock(),
         )
-        return SignedRound(question, token, parts, self.signed(token, ask_body(question, parts, deadline_ms)))
+        body = ask_body(question, parts, deadline_ms, document_id)
+        return SignedRound(question, token, parts, self.signed(token, body))
 
     def signed(self, token: str, body: bytes, *, by: OrgId = HOME) -> WireRequest:
         """Return a request to the relay with this token and body, signed by `by`."""
@@ -161,14 +173,16 @@ class Consortium:
         return WireRequest("POST", "/graphql", headers, body)
 
 
-def ask_body(question: Question, parts: Mapping[OrgId, bytes], deadline_ms: int) -> bytes:
+def ask_body(
+    question: Question, parts: Mapping[OrgId, bytes], deadline_ms: int, document_id: str = COORDINATOR_ASK_ID
+) -> bytes:
     texts = {org: part.decode() for org, part in parts.items()}
     variables: JsonObject = {
         "question": question.canonical().decode(),
         "parts": json.dumps(texts, separators=(",", ":"), sort_keys=True),
         "deadlineMs": deadline_ms,
     }
-    return canonical_bytes({"documentId": COORDINATOR_ASK_ID, "variables": variables})
+    return canonical_bytes({"documentId": document_id, "variables": variables})
 
 
 def default_records(org: str) -> tuple[Imported, ...]:
@@ -221,6 +235,7 @@ def make_consortium(
         limits=limits,
     )
     from_home = MemoryTransport(seed + 1)
-    from_home.parties[network.bundle.member(RELAY).endpoint] = RelayDoor(relay).handle
+    door, relay_at = RelayDoor(relay), network.bundle.member(RELAY).endpoint
+    from_home.parties[relay_at], from_home.streams[relay_at] = door.handle, door.opened
     from_home.parties[network.bundle.member(HOME).endpoint] = nodes[HOME].handle
     return Consortium(network, nodes, relay, to_nodes, from_home, clock)

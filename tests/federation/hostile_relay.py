@@ -6,8 +6,9 @@ what it asks the nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from concordat_coordinator.admission import Ask
@@ -15,10 +16,12 @@ from concordat_coordinator.check import CheckedAnswer
 from concordat_coordinator.node_call import NodeCall
 from concordat_coordinator.payload import NodePayload
 from concordat_coordinator.plan import NodeRequest, Plan
-from concordat_coordinator.relay import Relayed, RelayedEntry, RelayService
+from concordat_coordinator.relay import Progress, Relayed, RelayedEntry, RelayService
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import JsonObject
 from concordat_trust.ids import OrgId
+from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
+from concordat_trust.wire.transport import WireRequest
 
 Entries = Sequence[RelayedEntry]
 Before = Callable[[Entries], Entries]
@@ -32,6 +35,29 @@ class _Changed(Relayed):
 
     def to_json(self) -> JsonObject:
         return self.after(Relayed(self.delivery, self.entries, self.merged).to_json())
+
+
+@dataclass(frozen=True, slots=True)
+class _Told(RelayedEntry):
+    event: JsonObject = field(default_factory=dict)
+
+    def progress_json(self) -> JsonObject:
+        return self.event
+
+
+def _told(relayed: Progress) -> list[Progress]:
+    """Return the events of a whole answer as it was changed."""
+    sent = relayed.to_json()
+    answers = sent["answers"]
+    assert isinstance(answers, list)
+    events: list[JsonObject] = [{"answer": answer, "delivery": None, "merged": None} for answer in answers]
+    events.append({"answer": None, "delivery": sent["delivery"], "merged": sent["merged"]})
+    return [_Told(OrgId.parse("nobody"), "SKIPPED", None, 0, None, event) for event in events]
+
+
+async def _one_by_one(events: Sequence[Progress]) -> AsyncGenerator[Progress, None]:
+    for event in events:
+        yield event
 
 
 class HostileRelay(RelayService):
@@ -50,6 +76,15 @@ class HostileRelay(RelayService):
         honest = super().relayed(ask, self._before(entries), bundle)
         self.handed.append(honest)
         return _Changed(honest.delivery, honest.entries, honest.merged, self._after)
+
+    @contextlib.asynccontextmanager
+    async def asking(self, request: WireRequest, document_id: str) -> AsyncIterator[AsyncIterator[Progress]]:
+        """Tell the lie in a stream too: what it comes to as a whole, event by event."""
+        async with super().asking(request, document_id) as events:
+            relayed = [event async for event in events][-1]
+            told = [relayed] if document_id == COORDINATOR_ASK_ID else _told(relayed)
+            async with contextlib.aclosing(_one_by_one(told)) as lies:
+                yield lies
 
     def _call(self, request: NodeRequest, ask: Ask, plan: Plan, bundle: TrustedBundle) -> NodeCall[CheckedAnswer]:
         return super()._call(self._asks_instead(ask, request), ask, plan, bundle)

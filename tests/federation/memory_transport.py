@@ -7,21 +7,29 @@ refused connection says that nothing was sent. Latency comes from the seed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
+from concordat_trust.wire.event_stream import is_event_stream
 from concordat_trust.wire.transport import (
+    Feed,
     PeerAnswerTooLarge,
     PeerTimeout,
     PeerUnreachable,
     WireRequest,
     WireResponse,
 )
+from tests.factories.streaming import STREAM_HEADERS, read_whole
 
 Handler = Callable[[WireRequest], Awaitable[WireResponse]]
 Said = WireResponse | AsyncIterator[bytes]
+Opened = Callable[[WireRequest], AbstractAsyncContextManager[Said]]
+"""A party that answers piece by piece while it is entered, as `RelayDoor.opened` does."""
+StreamFault = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
 CHUNK_BYTES = 65_536
 
 
@@ -49,6 +57,8 @@ class MemoryTransport:
     seed: int
     parties: dict[str, Handler] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    streams: dict[str, Opened] = field(default_factory=dict)
+    stream_faults: dict[str, list[StreamFault]] = field(default_factory=dict)
     trace: list[Event] = field(default_factory=list)
     requests: list[tuple[str, WireRequest]] = field(default_factory=list)
     bytes_read: int = 0
@@ -69,6 +79,52 @@ class MemoryTransport:
             raise PeerTimeout(endpoint=endpoint) from error
         self._note(endpoint, f"answered {response.status}")
         return response
+
+    async def stream(
+        self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int, feed: Feed
+    ) -> WireResponse:
+        self._note(endpoint, "asked")
+        self.requests.append((endpoint, request))
+        try:
+            async with asyncio.timeout(deadline_s):
+                await asyncio.sleep(self._latency.uniform(0.001, 0.030))
+                return await self._streamed(endpoint, request, bytes_max, feed)
+        except TimeoutError as error:
+            self._note(endpoint, "timeout")
+            raise PeerTimeout(endpoint=endpoint) from error
+
+    async def _streamed(self, endpoint: str, request: WireRequest, bytes_max: int, feed: Feed) -> WireResponse:
+        opened = self.streams.get(endpoint)
+        if opened is None:
+            return await self._deliver(endpoint, request, bytes_max)
+        waiting = self.faults.get(endpoint)
+        async with contextlib.AsyncExitStack() as stack:
+            if waiting:
+                answer = await waiting.pop(0)(request, _whole(opened), endpoint)
+            else:
+                answer = await stack.enter_async_context(opened(request))
+            if isinstance(answer, WireResponse):
+                if not is_event_stream(answer.headers.get("content-type", "")):
+                    self._note(endpoint, f"answered {answer.status}")
+                    return answer
+                answer = _once(answer.body)
+            return await self._fed(answer, endpoint, bytes_max, feed)
+
+    async def _fed(self, pieces: AsyncIterator[bytes], endpoint: str, bytes_max: int, feed: Feed) -> WireResponse:
+        count = 0
+        for fault in self.stream_faults.pop(endpoint, []):
+            pieces = fault(pieces)
+        async for piece in pieces:
+            count += len(piece)
+            self.bytes_read += len(piece)
+            if count > bytes_max:
+                self._note(endpoint, "cut off")
+                raise PeerAnswerTooLarge(endpoint=endpoint, bytes_max=bytes_max)
+            await asyncio.sleep(self._latency.uniform(0.001, 0.030))
+            if feed(piece):
+                break
+        self._note(endpoint, "streamed")
+        return WireResponse(200, dict(STREAM_HEADERS), b"")
 
     async def _deliver(self, endpoint: str, request: WireRequest, bytes_max: int) -> WireResponse:
         party = self.parties.get(endpoint)
@@ -99,6 +155,22 @@ class MemoryTransport:
     def _note(self, endpoint: str, what: str) -> None:
         now_ms = round(asyncio.get_running_loop().time() * 1_000)
         self.trace.append(Event(now_ms, endpoint, what))
+
+
+def _whole(opened: Opened) -> Handler:
+    """Return a streaming party as one that answers at once, for faults that know no other."""
+
+    async def handler(request: WireRequest) -> WireResponse:
+        async with opened(request) as answer:
+            if isinstance(answer, WireResponse):
+                return answer
+            return WireResponse(200, dict(STREAM_HEADERS), await read_whole(answer))
+
+    return handler
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def delay(seconds: float) -> Fault:

@@ -145,6 +145,7 @@ def test_when_all_nodes_are_down_everybody_is_named_and_nothing_looks_empty() ->
 def test_without_a_coordinator_the_own_node_still_answers() -> None:
     def prepare(consortium: Consortium) -> None:
         consortium.from_home.parties.pop(consortium.endpoint(RELAY))
+        consortium.from_home.streams.pop(consortium.endpoint(RELAY))
 
     asked, _, _ = _run(prepare)
     assert asked.coordinator is None

@@ -281,7 +281,7 @@ async def test_answers_of_strangers_and_second_answers_are_findings() -> None:
     def more(answer: JsonObject) -> None:
         answers = answer["answers"]
         assert isinstance(answers, list)
-        stranger: JsonObject = {"organization": "stranger", "attestation": None, "results": None}
+        stranger: JsonObject = {"organization": "stranger", "status": "OK", "attestation": None, "results": None}
         answers.extend([stranger, answers[0]])
 
     asked = await ask(FakeCoordinator(NETWORK, lie_late=more))

@@ -228,6 +228,11 @@ def _entry(org: OrgId, answer: VerifiedAnswer | None, reported: Mapping[OrgId, R
     return Entry(org, report.status, report.code, report.said_by, None, None)
 
 
+def entry_of(org: OrgId, believed: VerifiedAnswer | Reported) -> Entry:
+    """Return what one organization comes to, as `merge` would say it."""
+    return _entry(org, believed, {}) if isinstance(believed, VerifiedAnswer) else _entry(org, None, {org: believed})
+
+
 def _hits(question: Question, answers: Sequence[VerifiedAnswer], statistics: TermStatistics) -> tuple[Hit, ...]:
     pairs = [(answer.org, item.record) for answer in answers for item in answer.records]
     if pairs and statistics.revision != question.stats_revision:

@@ -8,11 +8,22 @@ server code.
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS_MAX = 10.0
+ABORT = "concordat.abort"
+"""The name under which a request's scope holds what cuts its connection."""
+
+
+def abort_of(scope: Scope) -> Callable[[], Any]:
+    """Return what cuts the connection of a request at once, with whatever has not been sent."""
+    extensions = scope.get("extensions") or {}
+    abort: Callable[[], Any] = extensions.get(ABORT, {}).get("abort", lambda: None)
+    return abort
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -34,6 +45,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:

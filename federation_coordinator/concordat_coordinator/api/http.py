@@ -6,6 +6,7 @@ Rules of this file:
   first byte to its last, so that a byte now and then holds no connection.
 * A header that carries identity must be there once. Two of them mean that somebody between here and the sender reads
   another one than we do.
+* Who accepts an event stream gets one (`event_answer`); it is ended when its reader goes away or takes too long.
 * /livez says that the process runs, /readyz that it can relay: a trust bundle that is valid now, and not stopping.
 """
 
@@ -20,8 +21,10 @@ from fastapi import FastAPI, Request, Response
 
 from concordat_coordinator.admission import PATH
 from concordat_coordinator.api.door import RelayDoor, refused
+from concordat_coordinator.api.event_answer import EventAnswer, response_of
 from concordat_coordinator.errors import AskTooLarge, BodyTooSlow, RelayHeaderRepeated
 from concordat_trust.errors import ConcordatError
+from concordat_trust.wire.event_stream import is_event_stream
 from concordat_trust.wire.transport import WireRequest, WireResponse
 
 HEADERS_BYTES_MAX = 131_072
@@ -47,7 +50,12 @@ def build_app(
         return _plain(200, "ready") if is_ready() else _plain(503, "not ready")
 
     async def graphql(request: Request) -> Response:
-        return _response(await _answer(request, door, body_seconds_max))
+        asked = await _asked(request, door, body_seconds_max)
+        if isinstance(asked, WireResponse):
+            return response_of(asked)
+        if is_event_stream(asked.headers.get("accept", "")):
+            return EventAnswer(door, asked)
+        return response_of(await door.handle(asked))
 
     options: dict[str, Any] = {"include_in_schema": False, "response_model": None}
     app.add_api_route("/livez", livez, methods=["GET"], **options)
@@ -56,7 +64,8 @@ def build_app(
     return app
 
 
-async def _answer(request: Request, door: RelayDoor, body_seconds_max: float) -> WireResponse:
+async def _asked(request: Request, door: RelayDoor, body_seconds_max: float) -> WireRequest | WireResponse:
+    """Return the request as the door takes it, or why it is not read."""
     raw = request.headers.raw
     names = [name.decode("latin-1").lower() for name, _ in raw]
     if any(names.count(name) > 1 for name in SINGLE_HEADERS):
@@ -74,7 +83,7 @@ async def _answer(request: Request, door: RelayDoor, body_seconds_max: float) ->
     if request.url.query:
         path += b"?" + request.scope["query_string"]  # no such path: a query is not covered by the signature
     headers = {name: request.headers[name] for name in set(names)}
-    return await door.handle(WireRequest(request.method, path.decode("latin-1"), headers, body))
+    return WireRequest(request.method, path.decode("latin-1"), headers, body)
 
 
 async def read_bounded(
@@ -94,14 +103,6 @@ def _unread(error: ConcordatError) -> WireResponse:
     # What is left of the body is never read, so the connection cannot carry another request.
     refusal = refused(error)
     return WireResponse(refusal.status, {**refusal.headers, "connection": "close"}, refusal.body)
-
-
-def _response(response: WireResponse) -> Response:
-    return Response(
-        content=response.body,
-        status_code=response.status,
-        headers={**response.headers, "cache-control": "no-store", "x-content-type-options": "nosniff"},
-    )
 
 
 def _plain(status: int, text: str) -> Response:

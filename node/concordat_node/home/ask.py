@@ -4,6 +4,9 @@ Rules of this file:
 
 * One absolute deadline for everything, also for a second coordinator and the direct way. A coordinator that cannot be
   reached, refuses, or hands over something that is not its signed delivery costs its share of the time and no more.
+* An organization's answer is verified when it arrives, and told of once (`ask_events`). A stream that breaks before its
+  signed delivery is an attempt that failed: nobody could be blamed for what it left out. What was told of it stays
+  told until the result replaces it.
 * Every attempt is a new round with a new token: a token is bound to its presenter, and a node consumes it once.
 * When no coordinator answers, the own node is asked directly with a token bound to the own request key; everybody else
   is UNREACHABLE, with the code of why. A failed network is never an empty one.
@@ -12,21 +15,23 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 
+from concordat_node.home.arrivals import OrganizationAnswered, Tell, Telling, as_events
 from concordat_node.home.freshness import SeenSnapshots
-from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Judge, Judged
+from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Heard, Judge, Judged
 from concordat_node.home.mint import HomeKeys, Round, mint_round
-from concordat_node.home.relay_client import Carrier, PeerRefused, RelayedAnswer
+from concordat_node.home.relay_client import Carrier, PeerRefused, RelayedAnswer, ToldAnswer
 from concordat_node.home.sessions import Session
+from concordat_trust.answer import reported_untrusted
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.merge import NOT_REPORTED, Reported
 from concordat_trust.question import Part, Question
-from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, Transport
+from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, StreamingTransport
 
 DIRECT_MS_MAX = 2_000
 """How much of the deadline is kept for asking the own node directly."""
@@ -43,6 +48,13 @@ class Asked:
     judged: Judged
     coordinator: OrgId | None
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event: the result, which replaces what was told before it."""
+
+    asked: Asked
 
 
 @dataclass(slots=True)
@@ -66,7 +78,7 @@ class Asker:
         coordinators: tuple[OrgId, ...],
         deadline_ms: int,
         keys: HomeKeys,
-        transport: Transport,
+        transport: StreamingTransport,
         clock: Callable[[], int],
         entropy: Callable[[int], bytes],
     ) -> None:
@@ -93,10 +105,37 @@ class Asker:
         With `only`, nobody else is asked, nor learns that something is asked; the others are SKIPPED.
         Raises: ClaimNotAssertable, PurposeNotInNetwork, AudienceTooLarge, OrganizationSuspended (the own one).
         """
-        asked_orgs = bundle.organizations if only is None else [org for org in bundle.organizations if org in only]
-        parts = {org: Part(ids.get(org, ())) for org in asked_orgs}
-        asking = self._asking(question, parts, session, bundle)
+        wanted = _Wanted(question, ids, session, bundle, only)
+        return await self._asked(wanted, lambda _: None)
+
+    def ask_events(
+        self,
+        question: Question,
+        ids: Mapping[OrgId, tuple[str, ...]],
+        *,
+        session: Session,
+        bundle: TrustedBundle,
+        only: frozenset[OrgId] | None = None,
+    ) -> AsyncGenerator[OrganizationAnswered | Finished, None]:
+        """Yield each organization once, as soon as its answer is verified, and `Finished` with what `ask` returns.
+
+        Close the generator (`contextlib.aclosing`) to end the question early: the round is cancelled. Raises: as `ask`,
+        while it is iterated.
+        """
+        wanted = _Wanted(question, ids, session, bundle, only)
+
+        async def asking(tell: Tell) -> Finished:
+            return Finished(await self._asked(wanted, tell))
+
+        return as_events(asking)
+
+    async def _asked(self, wanted: _Wanted, tell: Tell) -> Asked:
+        bundle = wanted.bundle
+        telling = Telling(tell)
+        asking = self._asking(wanted.question, wanted.parts(), wanted.session, bundle, telling)
         attempts = _Attempts()
+        for org, report in reported_untrusted(bundle).items():
+            telling(org, report)
         for position, coordinator in enumerate(self._coordinators):
             left = len(self._coordinators) - position
             try:
@@ -112,17 +151,39 @@ class Asker:
 
         Raises: as `ask`.
         """
-        asking = self._asking(question, {self._organization: Part(ids)}, session, bundle)
+        asking = self._asking(question, {self._organization: Part(ids)}, session, bundle, Telling(lambda _: None))
         return await asking.own(Reported.at_home("SKIPPED", NOT_REPORTED), ())
 
     def _asking(
-        self, question: Question, parts: Mapping[OrgId, Part], session: Session, bundle: TrustedBundle
+        self,
+        question: Question,
+        parts: Mapping[OrgId, Part],
+        session: Session,
+        bundle: TrustedBundle,
+        telling: Telling,
     ) -> _Asking:
         if bundle.member(self._organization).suspended:
             raise OrganizationSuspended(organization=self._organization)
         self._seen.note(bundle, now=self._clock())
         deadline_at = asyncio.get_running_loop().time() + self._deadline_ms / 1_000
-        return _Asking(self, question, parts, session, bundle, deadline_at)
+        return _Asking(self, question, parts, session, bundle, deadline_at, telling)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a caller of `Asker` wants to know."""
+
+    question: Question
+    ids: Mapping[OrgId, tuple[str, ...]]
+    session: Session
+    bundle: TrustedBundle
+    only: frozenset[OrgId] | None
+
+    def parts(self) -> dict[OrgId, Part]:
+        """Return the part of each organization that is asked."""
+        only = self.only
+        asked = [org for org in self.bundle.organizations if only is None or org in only]
+        return {org: Part(self.ids.get(org, ())) for org in asked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +196,7 @@ class _Asking:
     session: Session
     bundle: TrustedBundle
     deadline_at: float
+    telling: Telling
 
     async def through(self, coordinator: OrgId, coordinators_left: int, attempts: _Attempts) -> Asked:
         """Raises: PeerFailure or RefusedDocument when this coordinator is of no use."""
@@ -144,13 +206,22 @@ class _Asking:
         share_ms = (left_ms - min(DIRECT_MS_MAX, left_ms // 4)) // coordinators_left
         margin_ms = min(MARGIN_MS_MAX, share_ms // 10)
         round_ = self._mint(self.parts, key_id)
-        relayed = await self.asker._carrier.ask_coordinator(
+        judge = self._judge(round_)
+        heard = Heard(judge)
+
+        def tell(told: ToldAnswer) -> None:
+            believed = heard.hear(told)
+            if believed is not None:
+                self.telling(told.organization, believed)
+
+        handover = await self.asker._carrier.ask_coordinator(
             endpoint,
             round_,
             deadline_s=share_ms / 1_000,
             coordinator_ms=max(_COORDINATOR_MS_MIN, share_ms - margin_ms),
+            tell=tell,
         )
-        judged = self._judge(round_).judge(relayed, coordinator=coordinator, now=self.asker._clock())
+        judged = judge.judge(heard, handover, coordinator=coordinator, now=self.asker._clock())
         return Asked(round_, judged, coordinator, (*attempts.findings, *judged.findings))
 
     async def directly(self, attempts: _Attempts) -> Asked:
@@ -164,6 +235,7 @@ class _Asking:
         round_ = self._mint(own, self.asker._keys.request.key_id)
         answer = await self._own_answer(round_)
         judged = self._judge(round_).judge_direct(answer, others)
+        self.telling(me, judged.verified.get(me) or judged.reported[me])
         return Asked(round_, judged, None, (*findings, *judged.findings))
 
     async def _own_answer(self, round_: Round) -> RelayedAnswer | Reported:

@@ -24,7 +24,7 @@ from concordat_node.home.sessions import SessionStore
 from concordat_node.home.settings import HomeSettings
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.ids import OrgId
-from concordat_trust.wire.transport import Transport
+from concordat_trust.wire.transport import StreamingTransport
 
 BundleGetter = Callable[[], TrustedBundle | None]
 
@@ -64,7 +64,7 @@ def open_home(
     database: Path,
     keys: HomeKeys,
     bundle: BundleGetter,
-    transport: Transport,
+    transport: StreamingTransport,
     clock: Callable[[], int],
     entropy: Callable[[int], bytes],
     run_blocking: RunBlocking,

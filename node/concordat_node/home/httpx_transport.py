@@ -11,7 +11,9 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +21,9 @@ from typing import Self
 import httpx
 
 from concordat_node.home.settings import is_trustworthy_url
+from concordat_trust.wire.event_stream import is_event_stream
 from concordat_trust.wire.transport import (
+    Feed,
     PeerAnswerInvalid,
     PeerAnswerTooLarge,
     PeerOverloaded,
@@ -30,6 +34,7 @@ from concordat_trust.wire.transport import (
 )
 
 CONNECTIONS_MAX = 20
+_OK = 200
 _OVERLOADED = (429, 503)
 
 
@@ -61,11 +66,22 @@ class HttpxTransport:
 
     async def exchange(self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int) -> WireResponse:
         """Return the whole answer (see `Transport.exchange`)."""
+        return await self._carried(endpoint, request, deadline_s, bytes_max, None)
+
+    async def stream(
+        self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int, feed: Feed
+    ) -> WireResponse:
+        """Return the answer; feed an event stream while it arrives (see `StreamingTransport.stream`)."""
+        return await self._carried(endpoint, request, deadline_s, bytes_max, feed)
+
+    async def _carried(
+        self, endpoint: str, request: WireRequest, deadline_s: float, bytes_max: int, feed: Feed | None
+    ) -> WireResponse:
         if not is_trustworthy_url(endpoint):
             raise PeerUnreachable(endpoint=endpoint, sent=False)
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._exchange(endpoint, request, bytes_max)
+                return await self._exchange(endpoint, request, bytes_max, feed)
         except (TimeoutError, httpx.TimeoutException) as error:
             raise PeerTimeout(endpoint=endpoint) from error
         except httpx.ConnectError as error:
@@ -75,7 +91,7 @@ class HttpxTransport:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise PeerUnreachable(endpoint=endpoint, sent=True) from error
 
-    async def _exchange(self, endpoint: str, request: WireRequest, bytes_max: int) -> WireResponse:
+    async def _exchange(self, endpoint: str, request: WireRequest, bytes_max: int, feed: Feed | None) -> WireResponse:
         headers = {**request.headers, "accept-encoding": "identity"}
         url = endpoint + request.path
         async with self._client.stream(request.method, url, headers=headers, content=request.body) as response:
@@ -83,15 +99,21 @@ class HttpxTransport:
                 raise PeerAnswerInvalid(endpoint=endpoint)
             if response.status_code in _OVERLOADED:
                 raise PeerOverloaded(endpoint=endpoint)
-            body = await _bounded(response, endpoint, bytes_max)
             names = {name.lower(): value for name, value in response.headers.items()}
-            return WireResponse(response.status_code, names, body)
+            pieces = _bounded(response, endpoint, bytes_max)
+            if feed is None or response.status_code != _OK or not is_event_stream(names.get("content-type", "")):
+                return WireResponse(response.status_code, names, b"".join([piece async for piece in pieces]))
+            async with contextlib.aclosing(pieces):
+                async for piece in pieces:
+                    if feed(piece):
+                        break
+            return WireResponse(response.status_code, names, b"")
 
 
-async def _bounded(response: httpx.Response, endpoint: str, bytes_max: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > bytes_max:
+async def _bounded(response: httpx.Response, endpoint: str, bytes_max: int) -> AsyncGenerator[bytes, None]:
+    count = 0
+    async for piece in response.aiter_raw():
+        count += len(piece)
+        if count > bytes_max:
             raise PeerAnswerTooLarge(endpoint=endpoint, bytes_max=bytes_max)
-    return bytes(body)
+        yield piece

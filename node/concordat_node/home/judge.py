@@ -2,6 +2,8 @@
 
 Rules of this file, in the order of `judge`:
 
+0. Each answer is verified once, when it arrives (`Heard`), and may be shown then; it stands only if the delivery says
+   the same of it. What was told and is not what was signed for is the finding `delivery_mismatch`, and is removed.
 1. The delivery must be this coordinator's, for this token and question, and account for exactly the organizations that
    were asked. If it is not, nothing that came with it is used.
 2. A proved status needs its attestation, the one that the delivery names; every record is verified, sealed ones opened.
@@ -15,10 +17,10 @@ Rules of this file, in the order of `judge`:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from concordat_node.home.mint import Round
-from concordat_node.home.relay_client import MERGED_MAX, Relayed, RelayedAnswer
+from concordat_node.home.relay_client import MERGED_MAX, Handover, RelayedAnswer, ToldAnswer
 from concordat_trust.answer import (
     NodeAnswer,
     VerifiedAnswer,
@@ -44,6 +46,7 @@ VIEW_TOO_OLD = "node_view_too_old"
 _UNTRUSTED = (OrganizationSuspended, MemberUnknown, KeyUnknown, AttestationIssuerUnknown, AttestationKeyUnknown)
 
 IsStale = Callable[[Attestation], bool]
+Believed = VerifiedAnswer | Reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,51 @@ class Judged:
         return min((end for end in ends if end is not None), default=None)
 
 
+_MISMATCH = Reported.at_home("INVALID", DeliveryMismatch.code)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a coordinator has told so far, and what home believes of each of it."""
+
+    judge: Judge
+    told: dict[OrgId, ToldAnswer] = field(default_factory=dict)
+    believed: dict[OrgId, Believed] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def hear(self, told: ToldAnswer) -> Believed | None:
+        """Return what is believed of one more answer; None for one that nobody asked for, or that came already."""
+        org = told.organization
+        if org not in self.judge.round.parts or org in self.told:
+            self.findings.append(Finding(org, AnswerNotInRoster.code))
+            return None
+        self.told[org] = told
+        self.believed[org] = self.judge.hear(told)
+        return self.believed[org]
+
+    def settled(self, delivered: DeliveredAnswer) -> Believed:
+        """Return what stands of an organization's answer once the coordinator has signed for it."""
+        if delivered.status not in PROVED:
+            return Reported.of(delivered.status, delivered.code)
+        told = self.told.get(delivered.organization)
+        if told is None or told.answer.attestation is None:
+            return _MISMATCH
+        if sha256_b64u(told.answer.attestation.encode("utf-8")) != delivered.attestation_sha256:
+            return _MISMATCH
+        return self.believed[delivered.organization]
+
+    def differs(self, delivered: DeliveredAnswer) -> bool:
+        """Say whether something else was told of an organization, or proved by it, than was signed for."""
+        told = self.told.get(delivered.organization)
+        if told is None:
+            return False
+        said = {(told.status, told.code)}
+        believed = self.believed[delivered.organization]
+        if isinstance(believed, VerifiedAnswer):
+            said.add((believed.attestation.status, believed.attestation.code))
+        return said != {(delivered.status, delivered.code)}
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What is known about a round before its answers: who asked what, through whom, and when."""
@@ -84,10 +132,16 @@ class Judge:
     bundle: TrustedBundle
     is_stale: IsStale
 
-    def judge(self, relayed: Relayed, *, coordinator: OrgId, now: int) -> Judged:
+    def hear(self, told: ToldAnswer) -> Believed:
+        """Return what is believed of one answer when it arrives; an attestation counts, whatever was said beside it."""
+        if told.answer.attestation is None:
+            return Reported.of(told.status, told.code)
+        return self._verified(told.answer)
+
+    def judge(self, heard: Heard, handover: Handover, *, coordinator: OrgId, now: int) -> Judged:
         """Return what is believed of a coordinator's answer. Raises: leaves of `delivery`, OrganizationSuspended."""
         delivery = verify_delivery(
-            relayed.delivery,
+            handover.delivery,
             bundle=self.bundle,
             coordinator=coordinator,
             home=self.home,
@@ -96,19 +150,21 @@ class Judge:
             organizations=tuple(self.round.parts),
             at=now,
         )
-        handed, findings = self._handed(relayed)
+        findings = list(heard.findings)
         verified: dict[OrgId, VerifiedAnswer] = {}
         reported: dict[OrgId, Reported] = {}
         for delivered in delivery.answers:
-            verdict = self._verdict(delivered, handed.get(delivered.organization))
+            org = delivered.organization
+            verdict = heard.settled(delivered)
             if isinstance(verdict, VerifiedAnswer):
-                verified[delivered.organization] = verdict
-                if (verdict.attestation.status, verdict.attestation.code) != (delivered.status, delivered.code):
-                    findings.append(Finding(delivered.organization, DeliveryMismatch.code))
+                verified[org] = verdict
             else:
-                reported[delivered.organization] = verdict
-        judged = self._judged(verified, handed, reported, relayed.delivery, findings)
-        return self._compared(judged, relayed, {d.organization: d for d in delivery.answers})
+                reported[org] = verdict
+            if heard.differs(delivered) and verdict != _MISMATCH:
+                findings.append(Finding(org, DeliveryMismatch.code))
+        handed = {org: told.answer for org, told in heard.told.items()}
+        judged = self._judged(verified, handed, reported, handover.delivery, findings)
+        return self._compared(judged, handover, {d.organization: d for d in delivery.answers})
 
     def judge_direct(self, answer: RelayedAnswer | Reported, others: Reported) -> Judged:
         """Return what is believed when only the own node was asked; `others` is said of everybody else."""
@@ -118,25 +174,6 @@ class Judge:
             reported[self.home] = verdict if isinstance(verdict, Reported) else Reported.at_home("INVALID")
             return self._judged({}, {}, reported, None, [])
         return self._judged({self.home: verdict}, {self.home: answer}, reported, None, [])
-
-    def _handed(self, relayed: Relayed) -> tuple[dict[OrgId, RelayedAnswer], list[Finding]]:
-        handed: dict[OrgId, RelayedAnswer] = {}
-        findings: list[Finding] = []
-        for answer in relayed.answers:
-            if answer.organization not in self.round.parts or answer.organization in handed:
-                findings.append(Finding(answer.organization, AnswerNotInRoster.code))
-            else:
-                handed[answer.organization] = answer
-        return handed, findings
-
-    def _verdict(self, delivered: DeliveredAnswer, answer: RelayedAnswer | None) -> VerifiedAnswer | Reported:
-        if delivered.status not in PROVED:
-            return Reported.of(delivered.status, delivered.code)
-        if answer is None or answer.attestation is None:
-            return Reported.at_home("INVALID", DeliveryMismatch.code)
-        if sha256_b64u(answer.attestation.encode("utf-8")) != delivered.attestation_sha256:
-            return Reported.at_home("INVALID", DeliveryMismatch.code)
-        return self._verified(answer)
 
     def _verified(self, answer: RelayedAnswer) -> VerifiedAnswer | Reported:
         org, question = answer.organization, self.round.question
@@ -173,14 +210,14 @@ class Judge:
         raw = {org: handed[org] for org in verified}
         return Judged(merged, verified, raw, reported, delivery, (*findings, *found))
 
-    def _compared(self, judged: Judged, relayed: Relayed, delivered: Mapping[OrgId, DeliveredAnswer]) -> Judged:
+    def _compared(self, judged: Judged, handover: Handover, delivered: Mapping[OrgId, DeliveredAnswer]) -> Judged:
         bundle = self.bundle
         # What the coordinator could know: sealed records unread, and no status that was found only here.
         said = {org: Reported.of(d.status, d.code) for org, d in delivered.items() if org not in judged.verified}
         readable = tuple(answer.as_relay_saw() for answer in judged.verified.values())
         expected = merge(self.round.question, readable, said, bundle.organizations, bundle.statistics)
         try:
-            require_same_result(parse_json(relayed.merged.encode("utf-8"), bytes_max=MERGED_MAX), expected)
+            require_same_result(parse_json(handover.merged.encode("utf-8"), bytes_max=MERGED_MAX), expected)
         except RefusedDocument:
             return replace(judged, findings=(*judged.findings, Finding(None, MergeMismatch.code)))
         return judged

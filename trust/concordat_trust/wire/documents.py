@@ -2,7 +2,8 @@
 
 A peer names a document by its id (SHA-256 of the text, hex) and sends variables; no query text travels. The texts are
 literal, because their ids are what two organizations agree on: a changed letter is a new document. `SEARCH` and
-`ASSETS` are answered by a node (`node.graphql`), `ASK` by a coordinator, whose results are the same `Result` objects.
+`ASSETS` are answered by a node (`node.graphql`); `ASK` and `ASK_PROGRESS` by a coordinator, whose results are the same
+`Result` objects, at once or as they come.
 """
 
 from collections.abc import Mapping
@@ -73,10 +74,24 @@ query Ask($question: String!, $parts: String!, $deadlineMs: Int!) {
     + _RESULT
 )
 
+ASK_PROGRESS: Final = (
+    """\
+subscription AskProgress($question: String!, $parts: String!, $deadlineMs: Int!) {
+  askProgress(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
+    answer { organization status code attestation results { ...ResultFields } }
+    delivery
+    merged
+  }
+}
+"""
+    + _RESULT
+)
+
 NODE_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"search": SEARCH, "assets": ASSETS})
 """What a node answers: operation of the question → text."""
 
-COORDINATOR_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"ask": ASK})
+COORDINATOR_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"ask": ASK, "askProgress": ASK_PROGRESS})
+"""What a coordinator answers: field of the answer → text."""
 
 DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({**NODE_DOCUMENTS, **COORDINATOR_DOCUMENTS})
 

@@ -7,7 +7,7 @@ no inbound connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,24 @@ class Transport(Protocol):
 
         Raises: PeerUnreachable (`sent` False when the connection failed before a byte was sent), PeerTimeout,
         PeerOverloaded, PeerAnswerTooLarge, PeerAnswerInvalid.
+        """
+        ...
+
+
+Feed = Callable[[bytes], bool]
+"""Takes the next piece of an answer; True when it needs no more."""
+
+
+class StreamingTransport(Transport, Protocol):
+    """A transport that can also carry an answer piece by piece."""
+
+    async def stream(
+        self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int, feed: Feed
+    ) -> WireResponse:
+        """Return the answer as `exchange` does, but feed an event stream (status 200) while it arrives.
+
+        Of such an answer only the head is returned. Nothing is read any more once `feed` returned True or raised; the
+        deadline and `bytes_max` hold for the whole of it. Raises: as `exchange`, and what `feed` raises.
         """
         ...
 
