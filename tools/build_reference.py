@@ -1,7 +1,8 @@
 """Write the reference pages of `docs/reference` from the code itself; with --check, say what is out of date.
 
 Pages: errors.md (every error class), settings.md (every option of node and coordinator), commands.md (every command's
-help), policy-codes.md (every code that the policy can give). Exit codes: 0 done, 7 a page is out of date.
+help), policy-codes.md (every code that the policy can give), records.md (every field of an import line). Exit codes:
+0 done, 7 a page is out of date.
 """
 
 from __future__ import annotations
@@ -152,20 +153,28 @@ def reasons_page() -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 7 when a page is out of date")
-    check = parser.parse_args().check
+def pages() -> dict[str, str]:
+    """Return the text of every page by its file name."""
+    from record_fields import records_page  # noqa: PLC0415 - this page only
+
     import_everything()
-    pages = {
+    made = {
         "errors.md": errors_page(),
         "settings.md": settings_page(),
         "commands.md": commands_page(),
         "policy-codes.md": reasons_page(),
+        "records.md": records_page(),
     }
+    return {name: _MADE + content.rstrip() + "\n" for name, content in made.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 7 when a page is out of date")
+    check = parser.parse_args().check
     stale = []
-    for name, content in pages.items():
-        path, text = PAGES / name, _MADE + content.rstrip() + "\n"
+    for name, text in pages().items():
+        path = PAGES / name
         if path.exists() and path.read_text("utf-8") == text:
             continue
         stale.append(name)

@@ -80,11 +80,15 @@ def _timed(gate: tuple[str, Callable[[], tuple[bool, str]]]) -> GateResult:
     return result
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="concordat check", description=__doc__)
     parser.add_argument("--mutate", choices=("running-path", "trust", "policy"), help="run planted mutants instead")
     parser.add_argument("--json", action="store_true", help="print the results as JSON on stdout")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = arguments_of(argv)
     if arguments.mutate:
         from mutate import run_mutants  # noqa: PLC0415
 

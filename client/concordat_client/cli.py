@@ -37,6 +37,11 @@ class Command:
 
 COMMANDS = (
     Command("demo", "concordat_client.demo.command", "run three organizations here and ask them one question", "demo"),
+    Command(
+        "demo-provider",
+        "concordat_client.demo.identity_provider",
+        "run the demonstration's identity provider, on this machine only",
+    ),
     Command("doctor", "concordat_client.doctor", "say what is there and what is missing, with the fix"),
     Command("login", "concordat_client.login", "sign in at your home node"),
     Command("logout", "concordat_client.login", "sign out; stored searches are gone"),

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -193,7 +194,7 @@ def test_a_wrong_configuration_is_named(change: dict[str, Json]) -> None:
 
 
 def run_provider(config: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "concordat_client.demo.identity_provider", "--config", str(config)]
+    command = [sys.executable, "-P", "-m", "concordat_client.cli", "demo-provider", "--config", str(config), "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
 
 
@@ -212,5 +213,24 @@ def test_it_runs_as_a_process_and_stops_when_told(tmp_path: Path) -> None:
 def test_a_wrong_configuration_ends_the_process_with_usage(tmp_path: Path) -> None:
     with run_provider(tmp_path / "missing.json") as process:
         assert process.wait(20) == 2
-        assert process.stderr is not None
-        assert process.stderr.read().startswith("provider_config_invalid")
+        assert process.stdout is not None
+        assert json.loads(process.stdout.read())["error"]["code"] == "provider_config_invalid"
+
+
+def test_an_address_that_is_not_loopback_ends_the_process_with_usage(tmp_path: Path) -> None:
+    config = tmp_path / "provider.json"
+    config.write_bytes(canonical_bytes(provider_config(REDIRECT, host="192.0.2.1")))
+    with run_provider(config) as process:
+        assert process.wait(20) == 2
+        assert process.stdout is not None
+        assert json.loads(process.stdout.read())["error"]["code"] == "provider_not_loopback"
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "provider.json"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config.write_bytes(canonical_bytes(provider_config(REDIRECT, port=taken.getsockname()[1])))
+        with run_provider(config) as process:
+            assert process.wait(20) == 2
+            assert process.stdout is not None
+            assert json.loads(process.stdout.read())["error"]["code"] == "provider_port_unavailable"

@@ -1,4 +1,4 @@
-"""A small real OpenID provider for this machine: `python -m concordat_client.demo.identity_provider --config FILE`.
+"""A small real OpenID provider for this machine: `concordat demo-provider --config FILE`.
 
 It exists so that the demonstration and the tests sign in for real. It refuses to listen on anything but loopback, to
 answer anybody but loopback, and to answer under another name than loopback's (DNS rebinding). Once ready it prints
@@ -15,7 +15,6 @@ import ipaddress
 import json
 import secrets
 import signal
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -32,11 +31,11 @@ from concordat_client.demo.provider_state import (
     ProviderConfig,
     ProviderConfigInvalid,
     ProviderNotLoopback,
+    ProviderPortUnavailable,
     ProviderState,
     parse_config,
 )
 from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import OperatorError
 
 BODY_BYTES_MAX = 16_384
 FIELDS_MAX = 30
@@ -207,26 +206,34 @@ def _fields(text: str) -> dict[str, str] | None:
     return fields if len(fields) == len(pairs) else None
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped. Returns 0; 2 for a configuration that cannot be served."""
-    parser = argparse.ArgumentParser(prog="concordat_client.demo.identity_provider", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="JSON file with host, port, clients and persons")
-    options = parser.parse_args(arguments)
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    provider = subparsers.add_parser(
+        "demo-provider",
+        help="run the demonstration's identity provider, on this machine only",
+        description="Sign fictional persons in, to try a home node out, until SIGINT or SIGTERM. It listens on "
+        "loopback, answers nobody else, and redirects nowhere else.",
+    )
+    provider.add_argument("--config", type=Path, required=True, metavar="FILE", help="host, port, clients and persons")
+    provider.add_argument("--json", action="store_true", help="one JSON object on standard output when it is ready")
+    provider.set_defaults(run=run_provider)
+
+
+def run_provider(options: argparse.Namespace) -> int:
+    """Serve until stopped. Raises: ProviderConfigInvalid, ProviderNotLoopback, ProviderPortUnavailable."""
+    config = parse_config(_read(options.config))
     try:
-        server = ProviderServer(parse_config(_read(options.config)))
-    except OperatorError as error:
-        print(f"{error.code}: {error.message} {error.hint}", file=sys.stderr)
-        return 2
+        server = ProviderServer(config)
     except OSError as error:
-        print(f"provider_port_unavailable: {error.strerror}", file=sys.stderr)
-        return 2
+        raise ProviderPortUnavailable(host=config.host, port=config.port, problem=error.strerror) from error
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    print(json.dumps({"issuer": server.issuer}), flush=True)
+    ready = json.dumps({"issuer": server.issuer}) if options.json else f"Identity provider on {server.issuer}"
+    print(ready, flush=True)
     with server:
         server.serve_forever(poll_interval=0.1)
     return 0
@@ -237,7 +244,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ProviderConfigInvalid(problem=f"{error.strerror}") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -46,14 +46,8 @@ class Network:
         signing = ("trust", "sign-online", "--repository", repository, "--key", key, "--port", signer_port)
         self._start("online-signer", *program(*signing))
         wait_ready(self.children.running["online-signer"], addresses["online-signer"] + "/timestamp.json")
-        provider = (
-            "-P",
-            "-m",
-            "concordat_client.demo.identity_provider",
-            "--config",
-            str(layout.folder / "provider.json"),
-        )
-        self._start("identity-provider", sys.executable, *provider)
+        provider = ("demo-provider", "--config", str(layout.folder / "provider.json"))
+        self._start("identity-provider", *program(*provider))
         coordinator = layout.topology.coordinator
         self._start(coordinator, *program("coordinator", "serve", "--settings", str(layout.settings(coordinator))))
         for organization in layout.topology.organizations:

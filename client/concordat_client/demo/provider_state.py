@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from concordat_client.exits import Exit
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.errors import OperatorError, RefusedDocument
@@ -38,15 +39,24 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class ProviderConfigInvalid(OperatorError):
+    exit = Exit.USAGE
     code = "provider_config_invalid"
     sentence = "The identity provider's configuration is not valid: {problem}."
     hint = "Correct the file; this provider is for demonstrations and tests."
 
 
 class ProviderNotLoopback(OperatorError):
+    exit = Exit.USAGE
     code = "provider_not_loopback"
     sentence = "This identity provider serves this machine only; {place} is not on loopback."
     hint = "Use your organization's own identity provider for anything else."
+
+
+class ProviderPortUnavailable(OperatorError):
+    exit = Exit.USAGE
+    code = "provider_port_unavailable"
+    sentence = "The identity provider cannot listen on {host}, port {port}: {problem}."
+    hint = "Write a free port into its configuration, or 0 to take one."
 
 
 class OAuthRefused(Exception):
