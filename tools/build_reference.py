@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from concordat_trust import policy_words
 from concordat_trust.errors import (
     ConcordatError,
     OperatorError,
@@ -35,7 +36,7 @@ FAMILIES: tuple[tuple[type[ConcordatError], str], ...] = (
     (RequesterError, "The question or the person's standing: the requester must act"),
 )
 _MADE = "<!-- Made by tools/build_reference.py from the code. Do not edit. -->\n\n"
-_REASON = re.compile(r'"([a-z]+(?:_[a-z]+)+)"')
+_OBLIGATION = re.compile(r'"code": "([a-z_]+)",\s*"text": "([^"]+)"')
 FINDING = 7
 
 
@@ -132,25 +133,29 @@ def _help(parser: argparse.ArgumentParser, path: str) -> Iterator[str]:
 
 
 def reasons_page() -> str:
-    found: dict[str, set[str]] = {}
-    for path in sorted((ROOT / "policies" / "rego").rglob("*.rego")):
-        if not path.name.endswith("_test.rego") and "system" not in path.parts:
-            for code in _REASON.findall(path.read_text("utf-8")):
-                found.setdefault(code, set()).add(path.parent.name)
     lines = ["# Codes of the baseline policy\n"]
-    lines.append(
-        "Every snake_case text that the Rego of `policies/rego` can give or compare: reason codes, missing conditions,"
-    )
-    lines.append(
-        "obligations, and names of input fields. Missing codes: `agreement_*` (granted by the data owner), `approval_*`"
-    )
-    lines.append("(the ethics board) and `modifier_review` (the data access committee).\n")
-    lines.append("| code | where |\n|---|---|")
-    lines += [f"| `{code}` | {', '.join(sorted(places))} |" for code, places in sorted(found.items())]
+    for title, words in (
+        ("What a requester lacks and somebody can grant (shown with a record in summary)", policy_words.MISSING_WORDS),
+        ("Who can grant it", policy_words.GRANTOR_WORDS),
+        ("Why an organization refuses a whole question (stands in its answer)", policy_words.SCOPE_WORDS),
+        ("What a use rests on", policy_words.GROUND_WORDS),
+        ("Why a record is not shown at all (never leaves the node)", policy_words.REFUSAL_WORDS),
+    ):
+        lines.append(f"## {title}\n\n| code | meaning |\n|---|---|")
+        lines += [f"| `{code}` | {meaning} |" for code, meaning in sorted(words.items())]
+        lines.append("")
+    lines.append("## Obligations\n\n| code | what the requester must do |\n|---|---|")
+    lines += [f"| `{code}` | {text} |" for code, text in sorted(obligations().items())]
     lines.append(
         "\nEntry points: `concordat/disclosure/scope`, `concordat/disclosure/decisions`, `concordat/disclosure/page`.\n"
     )
     return "\n".join(lines)
+
+
+def obligations() -> dict[str, str]:
+    """Return the texts of the obligations that the Rego can give, by code."""
+    source = (ROOT / "policies" / "rego" / "disclosure" / "obligations.rego").read_text("utf-8")
+    return dict(_OBLIGATION.findall(source))
 
 
 def pages() -> dict[str, str]:

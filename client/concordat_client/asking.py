@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from concordat_client.exits import Exit
+from concordat_trust.vocabulary import PURPOSE_WORDS
 
 if TYPE_CHECKING:
     from concordat_client.home_client import HomeClient
@@ -18,8 +19,9 @@ _ANSWERED = ("OK", "SUPPRESSED")
 
 def add_purpose(parser: argparse.ArgumentParser) -> None:
     """Add the options of a purpose; the code has no default, because every policy depends on it."""
-    parser.add_argument("--purpose", required=True, metavar="CODE", help="what it is for: GRU, HMB, DS, POA, MDS or CC")
-    parser.add_argument("--disease", metavar="ID", help="term of the disease, such as MONDO:0007254 (for DS)")
+    codes = ", ".join(f"{code} {words}" for code, words in PURPOSE_WORDS.items())
+    parser.add_argument("--purpose", required=True, metavar="CODE", help=f"what it is for: {codes}")
+    parser.add_argument("--disease", metavar="ID", help="which disease, such as MONDO:0007254; needed with DS")
     parser.add_argument("--commercial", action="store_true", help="the use is commercial")
     parser.add_argument("--method", metavar="TEXT", help="the method it is for")
     parser.add_argument("--project", metavar="TEXT", help="the project it is for")

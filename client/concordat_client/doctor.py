@@ -13,11 +13,13 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from concordat_trust.errors import ConcordatError
+from concordat_trust.times import time_words
 
 PYTHON_MINIMUM = (3, 11)
 DISK_BYTES_MIN = 2_000_000_000
@@ -117,9 +119,24 @@ def _disk() -> Finding:
 
 
 def _session() -> Finding:
+    """Say whether there is a session that can be used; read with the standard library, before anything is installed."""
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path(os.environ.get("HOME", "/")) / ".config")
-    signed_in = (Path(base) / "concordat" / "session.json").exists()
-    return Finding("session", True, "signed in" if signed_in else "not signed in (concordat login --home URL)")
+    path = Path(base) / "concordat" / "session.json"
+    again = "sign in again: concordat login --home URL"
+    try:
+        if path.stat().st_mode & 0o077:
+            return Finding("session", False, f"{path} can be read by others", f"remove it and {again}")
+        session = json.loads(path.read_bytes())
+        home, ends_at = str(session["home"]), int(session["expires_at"])
+    except FileNotFoundError:
+        return Finding("session", True, "not signed in (concordat login --home URL)")
+    except OSError as error:
+        return Finding("session", False, f"{path} cannot be read: {error.strerror}", f"remove it and {again}")
+    except (ValueError, KeyError, TypeError):
+        return Finding("session", False, f"{path} is damaged", f"remove it and {again}")
+    if ends_at <= time.time():
+        return Finding("session", False, f"ended {time_words(ends_at)}", again)
+    return Finding("session", True, f"signed in at {home} until {time_words(ends_at)}")
 
 
 def _options(parser: argparse.ArgumentParser) -> None:

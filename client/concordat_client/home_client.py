@@ -15,12 +15,14 @@ import httpx
 
 from concordat_client.config import SavedSession
 from concordat_client.errors import HomeAddressInvalid, HomeAnswerInvalid, HomeRefused, HomeUnreachable
+from concordat_client.exits import Exit
 from concordat_client.plain_text import plain
 from concordat_trust.canonical import JsonObject, parse_object
 from concordat_trust.errors import RefusedDocument
 
 ANSWER_BYTES_MAX = 64_000_000
 TIMEOUT_S = 70.0
+PROBE_TIMEOUT_S = 5.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CODE = re.compile(r"[a-z][a-z0-9_]{2,63}")
 
@@ -63,6 +65,14 @@ class HomeClient:
     ) -> None:
         self._http.close()
 
+    def probe(self) -> None:
+        """Return when a home node answers at once. Raises: HomeUnreachable, HomeAnswerInvalid, HomeRefused."""
+        try:
+            self._bytes("GET", "/v1/whoami", None, timeout_s=PROBE_TIMEOUT_S)
+        except HomeRefused as error:
+            if error.exit != Exit.NOT_SIGNED_IN:  # what a home node says to somebody who is about to sign in
+                raise
+
     def redeem(self, code: str, verifier: str) -> JsonObject:
         """Return {session_token, …} for a one-time code. Raises: HomeUnreachable, HomeRefused, HomeAnswerInvalid."""
         return self._object("POST", "/v1/session", {"code": code, "code_verifier": verifier})
@@ -88,9 +98,9 @@ class HomeClient:
     def _object(self, method: str, path: str, body: JsonObject | None) -> JsonObject:
         return self._parsed(self._bytes(method, path, body))
 
-    def _bytes(self, method: str, path: str, body: JsonObject | None) -> bytes:
+    def _bytes(self, method: str, path: str, body: JsonObject | None, *, timeout_s: float = TIMEOUT_S) -> bytes:
         try:
-            with self._http.stream(method, self.address + path, json=body) as response:
+            with self._http.stream(method, self.address + path, json=body, timeout=timeout_s) as response:
                 content = bytearray()
                 for chunk in response.iter_raw():
                     content += chunk

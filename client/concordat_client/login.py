@@ -82,6 +82,7 @@ def sign_in(home: str, *, open_url: Callable[[str], object], timeout_s: float = 
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     challenge = b64u(hashlib.sha256(verifier.encode("ascii")).digest())
     with HomeClient(home) as client, LoopbackReceiver(state) as receiver:
+        client.probe()  # before a person waits for a page that will not come
         query = {"code_challenge": challenge, "redirect_uri": receiver.redirect_uri, "state": state}
         open_url(f"{client.address}/login/cli?{urlencode(query)}")
         opened = client.redeem(_code(receiver.wait(timeout_s)), verifier)
@@ -111,25 +112,41 @@ def _code(answer: dict[str, str]) -> str:
 
 
 def run_logout(arguments: argparse.Namespace) -> int:
-    """End the session at home, and forget it here in any case."""
+    """End the session at home, and forget it here in any case; 8 when home could not be told."""
     from concordat_client.config import config_dir, forget_session, load_session
-    from concordat_client.errors import HomeRefused
     from concordat_client.exits import Exit
-    from concordat_client.home_client import HomeClient
-    from concordat_client.plain_text import as_json
+    from concordat_client.plain_text import as_json, plain
 
     directory = config_dir()
     session = load_session(directory)
+    problem = _end_at_home(session)
+    forget_session(directory)
+    if arguments.json:
+        print(as_json({"signed_out": True, "ended_at_home": problem is None}))
+    elif problem is None:
+        print("Signed out.")
+    else:
+        print("Signed out on this machine only: the session is removed here, but its home node was not told.")
+        print(f"{plain(problem)} There the session ends {_time(session.expires_at)} at the latest.", file=sys.stderr)
+    return Exit.DONE if problem is None else Exit.UNREACHABLE
+
+
+def _end_at_home(session: SavedSession) -> str | None:
+    """End the session at the home node; return what stood in the way."""
+    from concordat_client.errors import HomeRefused
+    from concordat_client.exits import Exit
+    from concordat_client.home_client import HomeClient
+    from concordat_trust.errors import ConcordatError
+
     try:
         with HomeClient.of(session) as client:
             client.sign_out()
     except HomeRefused as error:
-        if error.exit != Exit.NOT_SIGNED_IN:  # a session that is over already is what was wanted
-            raise
-    finally:
-        forget_session(directory)
-    print(as_json({"signed_out": True}) if arguments.json else "Signed out.")
-    return Exit.DONE
+        # A session that is over already is what was wanted.
+        return None if error.exit == Exit.NOT_SIGNED_IN else error.message
+    except ConcordatError as error:
+        return error.message
+    return None
 
 
 def run_whoami(arguments: argparse.Namespace) -> int:

@@ -5,12 +5,13 @@ Every text of a record or of an organization passes `plain`. Lines are plain tex
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 
 from concordat_client.plain_text import plain
-from concordat_client.statuses import notice_words, status_words
+from concordat_client.statuses import notice_words, records_words, status_words
 from concordat_trust.canonical import Json
+from concordat_trust.policy_words import grantor_words, missing_words
+from concordat_trust.times import time_words
 from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS
 
 Object = Mapping[str, Json]
@@ -50,11 +51,8 @@ def completeness_lines(result: Object) -> Iterator[str]:
     """Say who answered, who did not, and what is wrong with what came."""
     completeness = obj(result.get("completeness"))
     asked, answered = completeness.get("asked"), completeness.get("answered")
-    total, at_least = result.get("total"), result.get("total_at_least")
-    count = f"at least {at_least}" if not isinstance(total, int) else str(total)
-    count += " record matches" if (total if isinstance(total, int) else at_least) == 1 else " records match"
     state = "complete" if completeness.get("complete") is True else "NOT COMPLETE"
-    yield f"{answered} of {asked} organizations answered ({state}); {count}."
+    yield f"{answered} of {asked} organizations answered ({state}); {_count_words(result)}."
     for entry in objects(completeness.get("entries")):
         name = plain(entry.get("organization"), length_max=40)
         yield f"  {name:<20} {status_words(entry)}"
@@ -62,6 +60,15 @@ def completeness_lines(result: Object) -> Iterator[str]:
         if notice is not None:
             yield f"  {'':<20} {notice}"
     yield from _finding_lines(result)
+
+
+def _count_words(result: Object) -> str:
+    total, at_least = result.get("total"), result.get("total_at_least")
+    if isinstance(total, int):
+        return f"{records_words(total)} {'matches' if total < 2 else 'match'}"
+    if not isinstance(at_least, int) or at_least == 0:
+        return "how many records match is not known"
+    return f"at least {records_words(at_least)} {'matches' if at_least == 1 else 'match'}"
 
 
 def _finding_lines(result: Object) -> Iterator[str]:
@@ -83,15 +90,47 @@ def facet_lines(result: Object) -> Iterator[str]:
         yield f"  {plain(field, length_max=40)}: {shown or '–'}{bound}"
 
 
-def hit_lines(number: int, hit: Object) -> Iterator[str]:
+class Obligations:
+    """The obligations of one page: each is told once, below it, and stands as a mark at the records that bring it."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def marks(self, record: Object) -> list[str]:
+        """Return the marks of a record's obligations."""
+        texts = [plain(item.get("text") or item.get("code")) for item in objects(record.get("obligations"))]
+        return [self._texts.setdefault(text, f"§{len(self._texts) + 1}") for text in texts]
+
+    def lines(self) -> Iterator[str]:
+        """Return one line per mark that was given."""
+        for text, mark in self._texts.items():
+            yield f"{mark}  {text}"
+
+
+def page_lines(hits: Json) -> Iterator[str]:
+    """Return the lines of a page of records, with what they oblige to at its end."""
+    obligations = Obligations()
+    for number, hit in enumerate(objects(hits), start=1):
+        yield ""
+        yield from hit_lines(number, hit, obligations)
+    told = list(obligations.lines())
+    if told:
+        yield from ("", "Using these records, you must:", *told)
+
+
+def hit_lines(number: int, hit: Object, obligations: Obligations) -> Iterator[str]:
     """Return the lines of one record in a list."""
     record = obj(hit.get("record"))
-    yield f"{number}. {_or_masked(record, 'title')}"
+    mark = "   [in summary]" if record.get("level") == "SUMMARY" else ""
+    yield f"{number}. {_or_masked(record, 'title')}{mark}"
     yield f"   {plain(record.get('id'))}   {plain(record.get('kind'))} of {plain(record.get('organization'))}"
     if record.get("summary"):
         yield f"   {plain(record.get('summary'), length_max=SUMMARY_MAX)}"
     yield from _evaluation_lines(record)
     yield from condition_lines(record)
+    marks = obligations.marks(record)
+    if marks:
+        yield "   you must: " + ", ".join(marks)
 
 
 def record_lines(record: Object) -> Iterator[str]:
@@ -113,6 +152,8 @@ def record_lines(record: Object) -> Iterator[str]:
     for dataset in objects(record.get("trained_on")):
         yield f"   trained on {plain(dataset.get('title') or 'a data set')}   {plain(dataset.get('id'))}"
     yield from condition_lines(record)
+    for obligation in objects(record.get("obligations")):
+        yield f"   you must: {plain(obligation.get('text') or obligation.get('code'))}"
     for agreement in objects(record.get("agreements")):
         yield f"   under agreement {plain(agreement.get('id'))} ({plain(agreement.get('title'))})"
     if record.get("contact"):
@@ -154,16 +195,20 @@ def condition_lines(record: Object) -> Iterator[str]:
     if isinstance(masked, list) and masked:
         yield "   not shown to you: " + ", ".join(plain(field, length_max=40) for field in masked)
     for missing in objects(record.get("missing")):
-        granted = f", to be granted by {plain(missing.get('who_can_grant'))}" if missing.get("who_can_grant") else ""
-        yield f"   you would need: {plain(missing.get('code'), length_max=70)}{granted}"
-    for obligation in objects(record.get("obligations")):
-        yield f"   you must: {plain(obligation.get('text') or obligation.get('code'))}"
+        yield f"   you would need: {_missing_words(missing)}"
     agreements = record.get("agreement_ids")
     if isinstance(agreements, list) and agreements and "agreements" not in record:
         yield "   under agreement " + ", ".join(plain(agreement) for agreement in agreements)
     until = record.get("valid_until")
     if isinstance(until, int):
         yield f"   shown to you until {time_words(until)}"
+
+
+def _missing_words(missing: Object) -> str:
+    code, grantor = str(missing.get("code")), missing.get("who_can_grant")
+    granted = f", from {plain(grantor_words(str(grantor)), length_max=70)}" if grantor else ""
+    words = missing_words(code)
+    return f"{plain(words, length_max=100)}{granted}" + ("" if words == code else f" ({code})")
 
 
 def _condition_words(conditions: Object) -> Iterator[str]:
@@ -179,11 +224,3 @@ def _condition_words(conditions: Object) -> Iterator[str]:
 
 def _duo(code: str, table: Mapping[str, tuple[str, str]]) -> str:
     return f"{table[code][1]} [{code}]" if code in table else plain(code, length_max=60)
-
-
-def time_words(at: int) -> str:
-    """Return a time in UTC; a number that no calendar has stays a number."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
-    except (OverflowError, OSError, ValueError):
-        return str(at)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FACETS = ("kind", "task", "framework", "modality", "license", "origin")
 _DESCRIPTION = (
-    'Ask the whole network one question, such as "models trained on clinical trial data with accuracy above 90%%". '
+    'Ask the whole network one question, such as "models trained on clinical trial data with accuracy above 90%". '
     "What was understood is shown; what was not is searched for as text."
 )
 
@@ -64,18 +64,15 @@ def _sort(by: str, order: str) -> JsonObject:
 
 def _print(result: JsonObject, arguments: argparse.Namespace) -> None:
     from concordat_client.plain_text import as_json, plain
-    from concordat_client.render import completeness_lines, facet_lines, hit_lines, objects, understood_lines
+    from concordat_client.render import completeness_lines, facet_lines, page_lines, understood_lines
 
     if arguments.json:
         saved = None if arguments.save is None else str(arguments.save)
         print(as_json({**result, "saved": saved}))
         return
     print(f"Asked in {plain(result.get('network'))} for the purpose {plain(arguments.purpose)}.")
-    for line in (*understood_lines(result), *completeness_lines(result), *facet_lines(result)):
+    told = (*understood_lines(result), *completeness_lines(result), *facet_lines(result))
+    for line in (*told, *page_lines(result.get("hits"))):
         print(line)
-    for number, hit in enumerate(objects(result.get("hits")), start=1):
-        print()
-        for line in hit_lines(number, hit):
-            print(line)
     if arguments.save is not None:
         print(f"\nSaved to {arguments.save}; check it with concordat verify.", file=sys.stderr)

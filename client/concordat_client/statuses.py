@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from concordat_client.plain_text import plain
 from concordat_trust.canonical import Json
+from concordat_trust.policy_words import SCOPE_WORDS
 
 _PROVED = {
     "OK": "answered",
     "SUPPRESSED": "answered; how many match is too few to be said",
-    "DENIED": "answers that it shows nothing for this",
-    "UNSUPPORTED": "answers that it does not know a condition of this question",
+    "DENIED": "refuses the question, and signs that it does",
+    "UNSUPPORTED": "does not know a condition of the question, and signs that it does not",
 }
 _NOT_PROVED = {
     "TIMEOUT": "did not answer in time",
@@ -27,15 +28,22 @@ _REPORTED = "; this is reported, not proved"
 _FOUND = "; found by your home node"
 
 
+def records_words(count: int) -> str:
+    """Return "no record", "1 record", "2 records"."""
+    return {0: "no record", 1: "1 record"}.get(count, f"{count} records")
+
+
 def status_words(entry: Mapping[str, Json]) -> str:
     """Return one organization's line, without its name."""
     status, code, total = str(entry.get("status")), entry.get("code"), entry.get("total")
     proved = entry.get("proved") is True
-    words = _PROVED.get(status) if proved else _NOT_PROVED.get(status)
-    shown = words or f"has the status {plain(status, length_max=40)}"
+    said = _PROVED.get(status) if proved else _NOT_PROVED.get(status)
+    shown = said or f"has the status {plain(status, length_max=40)}"
     if status == "OK" and isinstance(total, int):
-        shown += f": {total} matches" if total == 1 else f": {total} match"
+        shown += f": {records_words(total)}"
     if code is not None:
+        words = SCOPE_WORDS.get(str(code))
+        shown += f": {words}" if proved and words is not None else ""
         shown += f" ({plain(code, length_max=70)})"
     if proved:
         return shown

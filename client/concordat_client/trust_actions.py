@@ -14,15 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from concordat_client.exits import Exit
+from concordat_client.fingerprint import read_fingerprint
 from concordat_client.plain_text import as_json, plain
 from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
-from concordat_trust.bundle.poll import BundlePoller
+from concordat_trust.bundle.poll import BundlePoller, is_mirror_address
 from concordat_trust.bundle.store import archive_bytes, read_bundle, write_atomically
 from concordat_trust.bundle.trusted import Member, TrustedBundle
 from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import OperatorError, RefusedDocument
 from concordat_trust.keys import load_private_key
+from concordat_trust.times import time_words
 
 
 class RootFingerprintMissing(RefusedDocument):
@@ -36,6 +38,20 @@ class TimeInvalid(OperatorError):
     code = "time_invalid"
     sentence = "{text!r} is not a time."
     hint = "Give ISO 8601 with a zone, such as 2027-01-15T08:00:00Z, or Unix seconds."
+
+
+class ArchivePlaceUnusable(OperatorError):
+    exit = Exit.USAGE
+    code = "archive_place_unusable"
+    sentence = "The bundle cannot be written to {path}: {problem}."
+    hint = "Name a file in a folder that exists."
+
+
+class MirrorAddressInvalid(OperatorError):
+    exit = Exit.USAGE
+    code = "mirror_address_invalid"
+    sentence = "{address!r} is not the address of a mirror."
+    hint = "Give an address that begins with https:// or http://, such as https://trust.example.org/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,10 @@ def fetch(arguments: argparse.Namespace) -> Report:
     from concordat_trust.bundle.fetcher import HttpFetcher
 
     root_sha256 = _fingerprint(arguments)
+    _refuse_place(arguments.out)
+    for mirror in arguments.mirror:
+        if not is_mirror_address(mirror):
+            raise MirrorAddressInvalid(address=mirror[:200])
     with tempfile.TemporaryDirectory() as scratch:
         poller = BundlePoller(
             root_sha256=root_sha256,
@@ -124,6 +144,13 @@ def fetch(arguments: argparse.Namespace) -> Report:
     return Report({**summary.data, "archive": str(arguments.out)}, (*summary.lines, f"Written to {arguments.out}"))
 
 
+def _refuse_place(path: Path) -> None:
+    if path.is_dir():
+        raise ArchivePlaceUnusable(path=str(path), problem="it is a folder")
+    if not path.absolute().parent.is_dir():
+        raise ArchivePlaceUnusable(path=str(path), problem="its folder does not exist")
+
+
 def show(arguments: argparse.Namespace) -> Report:
     """Say who is in the network."""
     return _summary(_verified(arguments))
@@ -136,10 +163,10 @@ def verify(arguments: argparse.Namespace) -> Report:
     return Report(
         data,
         (
-            f"The bundle of {bundle.network.id} holds at {_time(bundle.verified_at)}.",
+            f"The bundle of {bundle.network.id} holds at {time_words(bundle.verified_at)}.",
             f"Checked from the root fingerprint {bundle.root_sha256}: root chain, thresholds, versions, lifetimes,",
             f"every target's hash, {len(bundle.members)} members and their statements. Valid until "
-            f"{_time(bundle.expires_at)}.",
+            f"{time_words(bundle.expires_at)}.",
             *_alarms(bundle),
         ),
     )
@@ -163,7 +190,7 @@ def _verified(arguments: argparse.Namespace) -> TrustedBundle:
 def _fingerprint(arguments: argparse.Namespace) -> str:
     if not arguments.root_sha256:
         raise RootFingerprintMissing
-    return str(arguments.root_sha256).strip().lower()
+    return read_fingerprint(str(arguments.root_sha256))
 
 
 def read_time(text: str) -> int:
@@ -221,7 +248,7 @@ def _summary(bundle: TrustedBundle) -> Report:
     lines = [
         f"{bundle.network.name} ({bundle.network.id})",
         f"  root fingerprint {bundle.root_sha256}",
-        f"  signed {_time(bundle.signed_at)}, valid until {_time(bundle.expires_at)}",
+        f"  signed {time_words(bundle.signed_at)}, valid until {time_words(bundle.expires_at)}",
         f"  root {view.root}, targets {view.targets}, snapshot {view.snapshot}, timestamp {view.timestamp}",
         *(f"  {_member_line(member)}" for member in bundle.members.values()),
     ]
@@ -236,10 +263,6 @@ def _member_line(member: Member) -> str:
 def _alarms(bundle: TrustedBundle) -> tuple[str, ...]:
     unusable = (f"  ! {error.code}: {error}" for error in bundle.unusable.values())
     return (*unusable, *(f"  ! {finding.code}: {finding}" for finding in bundle.findings))
-
-
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _print(report: Report, *, is_json: bool) -> None:

@@ -44,8 +44,8 @@ def run_verify(arguments: argparse.Namespace) -> int:
     from concordat_client.plain_text import as_json
     from concordat_trust.answer import verify_saved_answer
 
-    root_sha256 = _root(arguments)
     data = _read(arguments.answer)
+    root_sha256 = _root(arguments, data)
     verified = verify_saved_answer(data, bundle_at=_bundle_at(arguments, root_sha256))
     if arguments.pin and arguments.root_sha256:
         pin_root(config_dir(), verified.saved.network, root_sha256)
@@ -58,15 +58,15 @@ def run_verify(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _root(arguments: argparse.Namespace) -> str:
+def _root(arguments: argparse.Namespace, data: bytes) -> str:
+    """Return the fingerprint given, else the one pinned for the network given, else for the one the answer names."""
     from concordat_client.config import config_dir, pinned_root
-    from concordat_client.errors import RootNotPinned
+    from concordat_client.fingerprint import read_fingerprint
+    from concordat_trust.saved_answer import SavedAnswer
 
     if arguments.root_sha256:
-        return str(arguments.root_sha256).strip().lower()
-    if arguments.network:
-        return pinned_root(config_dir(), arguments.network)
-    raise RootNotPinned(network="of this answer")
+        return read_fingerprint(str(arguments.root_sha256))
+    return pinned_root(config_dir(), arguments.network or SavedAnswer.parse(data).network)
 
 
 def _bundle_at(arguments: argparse.Namespace, root_sha256: str) -> Callable[[int], TrustedBundle]:
@@ -99,7 +99,8 @@ def _read(path: Path) -> bytes:
 
 def _lines(verified: VerifiedSavedAnswer, records: int, at: str | None) -> Iterator[str]:
     from concordat_client.plain_text import plain
-    from concordat_client.render import completeness_lines, time_words
+    from concordat_client.render import completeness_lines
+    from concordat_trust.times import time_words
 
     told, token, saved = verified.explanation, verified.token, verified.saved
     yield f"This answer holds. Network {plain(saved.network)}, root fingerprint {saved.root_sha256}."

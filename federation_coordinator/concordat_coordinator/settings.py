@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from concordat_coordinator.cost import Limits
 from concordat_coordinator.errors import CoordinatorSettingInvalid
-from concordat_trust.bundle.poll import MIRRORS_MAX
+from concordat_trust.bundle.poll import MIRRORS_MAX, is_mirror_address
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
@@ -200,6 +200,10 @@ def _texts(item: Field[Any], value: Json) -> tuple[str, ...]:
     count_max: int = item.metadata["count_max"]
     if not isinstance(value, list) or not 0 < len(value) <= count_max or not all(isinstance(v, str) for v in value):
         raise CoordinatorSettingInvalid(setting=item.name, problem=f"is not a list of 1 to {count_max} texts")
+    if not all(is_mirror_address(str(v)) for v in value):
+        raise CoordinatorSettingInvalid(
+            setting=item.name, problem="is not a list of addresses that begin with http(s)://"
+        )
     return tuple(str(v) for v in value)
 
 

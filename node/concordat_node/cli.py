@@ -172,6 +172,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
 
 def run_log_list(arguments: argparse.Namespace) -> int:
     """List entries of the disclosure log."""
+    from concordat_node.ledger.words import entry_line
     from concordat_node.setup import log_entries
 
     for stored in log_entries(_settings(arguments), after=arguments.after, limit=arguments.limit):
@@ -179,12 +180,7 @@ def run_log_list(arguments: argparse.Namespace) -> int:
             told = {"entry": stored.entry, "leaf": stored.leaf, "position": stored.position, "salt": stored.salt}
             print(json.dumps(told))
         else:
-            entry, released = stored.entry, stored.entry["released"]
-            count = len(released) if isinstance(released, list) else 0
-            print(
-                f"{stored.position} at {entry['at']} to {entry['issuer']}/{entry['pseudonym']} "
-                f"{entry['operation']} {entry['status']} {entry['code'] or ''} {count} records"
-            )
+            print(entry_line(stored))
     return EXIT_DONE
 
 

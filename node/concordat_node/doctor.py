@@ -14,6 +14,7 @@ from concordat_node.settings import Settings
 from concordat_node.setup import current_bundle, read_id_secret
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError
+from concordat_trust.times import time_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def _id_secret(settings: Settings) -> str:
 
 def _bundle(settings: Settings) -> str:
     bundle = current_bundle(settings)
-    remaining_s = bundle.expires_at - now()
-    return f"network {bundle.network.id}, snapshot {bundle.view.snapshot}, in force for another {remaining_s} s"
+    ends = time_words(bundle.expires_at)
+    return f"network {bundle.network.id}, snapshot {bundle.view.snapshot}, in force until {ends}"
 
 
 def _mirrors(settings: Settings) -> str:

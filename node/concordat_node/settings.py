@@ -18,7 +18,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from concordat_trust.bundle.poll import MIRRORS_MAX
+from concordat_trust.bundle.poll import MIRRORS_MAX, is_mirror_address
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.errors import OperatorError, RefusedDocument
 from concordat_trust.ids import OrgId
@@ -82,7 +82,9 @@ class Settings:
     )
     data_dir: Path = field(metadata=_about("path", "folder of databases, keys and the bundle's last good copy"))
     bundle_mirrors: tuple[str, ...] = field(
-        metadata=_about("texts", "addresses of bundle repositories, asked at every poll", count_max=MIRRORS_MAX)
+        metadata=_about(
+            "texts", "addresses of bundle repositories, asked at every poll", count_max=MIRRORS_MAX, addresses=True
+        )
     )
     purposes_admitted: tuple[str, ...] = field(
         default=(), metadata=_about("texts", "purpose codes this organization answers to at all", among=PURPOSES)
@@ -264,6 +266,8 @@ def _texts(item: Field[Any], value: Json, _base: Path) -> tuple[str, ...]:
         raise SettingInvalid(setting=item.name, problem=f"is not a list of at most {count_max} texts")
     texts = tuple(cast(str, v) for v in value)
     _refuse_foreign(item, texts)
+    if item.metadata.get("addresses") and not all(map(is_mirror_address, texts)):
+        raise SettingInvalid(setting=item.name, problem="is not a list of addresses that begin with http(s)://")
     return texts
 
 

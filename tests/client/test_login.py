@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -159,6 +160,38 @@ def test_logout_ends_the_session_at_home_and_here(
     capsys.readouterr()
     assert cli.main(["whoami", "--json"]) == Exit.NOT_SIGNED_IN
     assert '"signed_out"' in capsys.readouterr().out
+
+
+def test_login_at_a_dead_home_node_fails_at_once(config_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
+    assert cli.main(["login", "--home", "http://127.0.0.1:9", "--no-browser"]) == Exit.UNREACHABLE
+    assert time.monotonic() - started < 30
+    shown = capsys.readouterr().err
+    assert shown.startswith("home_unreachable")
+    assert "Open this address" not in shown
+
+
+def test_login_at_something_else_fails_before_anybody_waits(
+    running: Running, config_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["login", "--home", running.issuer, "--no-browser"]) == Exit.UNREACHABLE
+    assert capsys.readouterr().err.startswith("home_answer_invalid")
+
+
+def test_logout_without_its_home_node_removes_the_session_and_says_so(
+    config_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = SavedSession("http://127.0.0.1:9", "token", "ada", "vitalis", "pilot", 1_900_000_000)
+    store_session(config_home, lost)
+    assert cli.main(["logout"]) == Exit.UNREACHABLE
+    assert not session_path(config_home).exists()
+    shown = capsys.readouterr()
+    assert "on this machine only" in shown.out
+    assert "does not answer" in shown.err
+    assert "2030-03-17" in shown.err
+    store_session(config_home, lost)
+    assert cli.main(["logout", "--json"]) == Exit.UNREACHABLE
+    assert json.loads(capsys.readouterr().out) == {"ended_at_home": False, "signed_out": True}
 
 
 def test_login_without_a_home_node_is_a_usage_error(config_home: Path) -> None:

@@ -16,6 +16,7 @@ from concordat_client.login import sign_in
 from concordat_trust.answer import verify_saved_answer
 from concordat_trust.attestation import AttestedNotice
 from concordat_trust.merge import Reported
+from concordat_trust.vocabulary import PURPOSE_WORDS, PURPOSES
 from tests.client.running import RELAY_AT, Running
 from tests.factories.answers import HOME, NORTH, VITALIS, make_asset, make_card, make_evaluation
 from tests.factories.relay import Away, FakeCoordinator, demo_cards
@@ -61,6 +62,8 @@ def test_a_complete_answer_says_so_and_lists_the_records(run: Run) -> None:
     code, out, _ = run([*SEARCH, "--facet", "task"])
     assert code == Exit.DONE
     assert "3 of 3 organizations answered (complete); 4 records match." in out
+    assert " answered: 1 record\n" in out
+    assert " answered: 2 records\n" in out
     assert "understood  kind is model   from “models about”" in out
     assert "as text     clinical trial" in out
     assert "Clinical sepsis model" in out
@@ -92,7 +95,10 @@ def test_a_refusal_everywhere_is_refused_by_policy(running: Running, run: Run) -
     running.coordinator.attested = dict.fromkeys((HOME, NORTH, VITALIS), DENIED)
     code, out, _ = run(SEARCH)
     assert code == Exit.REFUSED_BY_POLICY
-    assert "answers that it shows nothing for this (purpose_not_admitted)" in out
+    assert "0 of 3 organizations answered (NOT COMPLETE); how many records match is not known." in out
+    words = "refuses the question, and signs that it does: it answers nothing for this purpose (purpose_not_admitted)"
+    assert out.count(words) == 3
+    assert out.count("answered") == 1
 
 
 def test_nobody_answering_is_unreachable_and_not_empty(running: Running, run: Run) -> None:
@@ -130,7 +136,10 @@ def test_masked_fields_and_missing_conditions_are_said(running: Running, run: Ru
         level="SUMMARY",
         evaluations=None,
         masked_fields=["evaluations"],
-        missing=[{"code": "irb_missing", "who_can_grant": "your ethics board"}],
+        missing=[
+            {"code": "approval_expired", "who_can_grant": "ethics_board"},
+            {"code": "overlay_code", "who_can_grant": "somebody_else"},
+        ],
         obligations=[{"code": "PUB", "text": "publish the results"}],
         agreement_ids=["dua-1"],
         valid_until=running.clock.now + 86_400,
@@ -139,10 +148,27 @@ def test_masked_fields_and_missing_conditions_are_said(running: Running, run: Ru
     _, out, _ = run(SEARCH)
     assert "evaluations: not shown to you" in out
     assert "not shown to you: evaluations" in out
-    assert "you would need: irb_missing, to be granted by your ethics board" in out
-    assert "you must: publish the results" in out
+    assert "sepsis model   [in summary]\n" in out
+    words = "an ethics approval that has not expired, as yours has, from an ethics board (approval_expired)"
+    assert f"you would need: {words}\n" in out
+    assert "you would need: overlay_code, from somebody_else\n" in out
+    assert "you must: §1\n" in out
+    assert out.endswith("Using these records, you must:\n§1  publish the results\n")
     assert "under agreement dua-1" in out
     assert "shown to you until" in out
+
+
+def test_what_many_records_oblige_to_is_told_once(running: Running, run: Run) -> None:
+    cite, keep = {"code": "cite", "text": "cite the owner"}, {"code": "keep", "text": "pass nothing on"}
+    cards = [
+        make_card(NORTH, "sepsis", obligations=[cite]),
+        make_card(NORTH, "stroke", obligations=[keep, cite]),
+    ]
+    running.coordinator.cards = {NORTH: cards}
+    _, out, _ = run(SEARCH)
+    assert (out.count("cite the owner"), out.count("pass nothing on")) == (1, 1)
+    assert {line.strip() for line in out.splitlines() if "   you must:" in line} == {"you must: §1", "you must: §2, §1"}
+    assert "[in summary]" not in out
 
 
 def test_a_saved_answer_is_the_owners_alone_and_verifies(running: Running, run: Run, tmp_path: Path) -> None:
@@ -174,9 +200,12 @@ def test_json_is_one_object_with_everything(run: Run) -> None:
     ("arguments", "exit_code", "code"),
     [
         (["search", "lisence:MIT", "--purpose", "HMB"], Exit.USAGE, "filter_field_unknown"),
-        (["search", "x", "--purpose", "FUN"], Exit.USAGE, "document_malformed"),
+        (["search", "x", "--purpose", "FUN"], Exit.USAGE, "purpose_unknown"),
         (["search", "x", "--purpose", "DS"], Exit.USAGE, "question_malformed"),
-        (["search", "x", "--purpose", "HMB", "--sort", "price"], Exit.USAGE, "field_unsupported"),
+        (["search", "x", "--purpose", "HMB", "--sort", "price"], Exit.USAGE, "sort_unknown"),
+        (["search", "x", "--purpose", "HMB", "--sort", "metric"], Exit.USAGE, "sort_unknown"),
+        (["search", "x", "--purpose", "HMB", "--page-size", "51"], Exit.USAGE, "page_size_invalid"),
+        (["search", "x" * 501, "--purpose", "HMB"], Exit.USAGE, "sentence_too_long"),
         (["show", "not-an-id", "--purpose", "HMB"], Exit.USAGE, "asset_id_invalid"),
     ],
 )
@@ -188,6 +217,29 @@ def test_a_question_that_cannot_be_asked_says_what_to_correct(
     got, out, _ = run([*arguments, "--json"])
     assert set(json.loads(out)["error"]) == {"code", "message", "hint"}
     assert got == exit_code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--purpose", "FUN"], ["There is no purpose 'FUN'.", "DS (research on one disease)", "CC (clinical care)"]),
+        (["--purpose", "HMB", "--sort", "price"], ["sorted by 'price'", "relevance, created, or metric:NAME"]),
+        (["--purpose", "HMB", "--page-size", "500"], ["A page has 1 to 50 records, not 500.", "smaller page"]),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_what_to_try(run: Run, arguments: list[str], words: list[str]) -> None:
+    _, _, err = run(["search", "x", *arguments])
+    assert all(part in err for part in words), err
+
+
+def test_the_help_explains_every_purpose(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        cli.main(["search", "--help"])
+    shown = capsys.readouterr().out
+    assert set(PURPOSE_WORDS) == set(PURPOSES)
+    assert all(f"{code} {words}" in shown for code, words in PURPOSE_WORDS.items())
+    assert "%%" not in shown
 
 
 def test_show_prints_a_record_in_full(running: Running, run: Run) -> None:

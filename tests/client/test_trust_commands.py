@@ -105,6 +105,37 @@ def test_without_a_fingerprint_nothing_is_verified(founded: dict[str, Any], caps
     assert failed(capsys, "verify", "--bundle", founded["repository"]) == (6, "root_fingerprint_missing")
 
 
+@pytest.mark.parametrize("text", ["abc", "g" * 64, "0" * 63, "0" * 65])
+def test_what_is_no_fingerprint_is_said_to_be_none(
+    text: str, founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--bundle", founded["repository"], "--root-sha256", text)
+    assert failed(capsys, "verify", *arguments) == (2, "root_fingerprint_invalid")
+
+
+def test_capitals_and_space_around_a_fingerprint_do_no_harm(founded: dict[str, Any]) -> None:
+    fingerprint = f" {founded['root_sha256'].upper()}\n"
+    assert concordat("trust", "verify", "--bundle", founded["repository"], "--root-sha256", fingerprint) == 0
+
+
+@pytest.mark.parametrize(("place", "problem"), [("missing/bundle.zip", "its folder does not exist"), (".", "a folder")])
+def test_a_bundle_that_could_not_be_written_is_not_fetched(
+    place: str, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = ("--mirror", "http://127.0.0.1:9/", "--root-sha256", "0" * 64)
+    assert concordat("trust", "fetch", *source, "--out", tmp_path / place) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("archive_place_unusable")
+    assert problem in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mirror", ["nonsense", "ftp://trust.example/", "http://", "http://a.example:port/"])
+def test_a_mirror_that_is_no_address_is_named(mirror: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = ("--mirror", mirror, "--root-sha256", "0" * 64)
+    assert failed(capsys, "fetch", *source, "--out", tmp_path / "b.zip") == (2, "mirror_address_invalid")
+
+
 def test_another_fingerprint_is_refused(founded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("--bundle", founded["repository"], "--root-sha256", "0" * 64)
     assert failed(capsys, "verify", *arguments) == (6, "bundle_bootstrap_mismatch")
@@ -163,6 +194,9 @@ WRONG: list[dict[str, Any]] = [
     {"organizations": [TOPOLOGY["organizations"][0] | {"id": "targets"}]},
     {"organizations": [TOPOLOGY["organizations"][0] | {"may_assert": {"affiliations": []}}]},
     {"coordinator": None},
+    {"treshold": 2},
+    {"organizations": [TOPOLOGY["organizations"][0] | {"contry": "FR"}]},
+    {"coordinator": TOPOLOGY["coordinator"] | {"organization_type": "public"}},
 ]
 
 

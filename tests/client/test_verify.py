@@ -126,12 +126,19 @@ def test_without_a_root_nothing_is_verified(run: Run, answer: Path, bundle: Path
     for arguments in (command(answer, bundle), command(answer, bundle, "--network", NETWORK_ID)):
         exit_code, out, err = run(arguments)
         assert (exit_code, err.split(":")[0], out) == (Exit.TRUST_FAILED, "root_not_pinned", "")
+        assert f"the network '{NETWORK_ID}'" in err
+
+
+def test_what_is_no_fingerprint_is_said_to_be_none(run: Run, answer: Path, bundle: Path) -> None:
+    exit_code, _, err = run(command(answer, bundle, "--root-sha256", "abc"))
+    assert (exit_code, err.split(":")[0]) == (Exit.USAGE, "root_fingerprint_invalid")
 
 
 def test_a_pinned_network_is_verified_by_its_name(run: Run, answer: Path, bundle: Path, config_home: Path) -> None:
     assert run(by_root(answer, bundle, "--pin"))[0] == Exit.DONE
     assert pinned_root(config_home, NETWORK_ID) == NETWORK.root_sha256
     assert run(command(answer, bundle, "--network", NETWORK_ID))[0] == Exit.DONE
+    assert run(command(answer, bundle))[0] == Exit.DONE
 
 
 def test_a_wrong_pin_refuses_a_good_answer(run: Run, answer: Path, bundle: Path, config_home: Path) -> None:

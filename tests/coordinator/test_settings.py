@@ -118,4 +118,11 @@ def test_every_setting_says_what_it_means() -> None:
 
 
 def test_eight_mirrors_may_be_asked(tmp_path: Path) -> None:
-    assert len(_read(tmp_path, {"CONCORDAT_COORDINATOR_BUNDLE_MIRRORS": ",".join("abcdefgh")}).bundle_mirrors) == 8
+    mirrors = ",".join(f"https://{name}.example/" for name in "abcdefgh")
+    assert len(_read(tmp_path, {"CONCORDAT_COORDINATOR_BUNDLE_MIRRORS": mirrors}).bundle_mirrors) == 8
+
+
+@pytest.mark.parametrize("mirror", ["nonsense", "ftp://trust.example/", "https://", "https://u@trust.example/"])
+def test_a_mirror_that_is_no_address_is_refused(tmp_path: Path, mirror: str) -> None:
+    with pytest.raises(CoordinatorSettingInvalid, match="bundle_mirrors"):
+        _read(tmp_path, {"CONCORDAT_COORDINATOR_BUNDLE_MIRRORS": mirror})

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.documents.readme_demo import readme_says_what_happened
+
 CONSOLE_SCRIPT = Path(sys.executable).with_name("concordat")
 DEMO_SECONDS_MAX = 280
 STOP_SECONDS_MAX = 40
@@ -104,6 +106,7 @@ def test_promise_5_one_command_shows_three_answers_and_leaves_nothing(tmp_path: 
     assert told["partial"] == {"asked": 3, "answered": 2, "missing": missing}
     tampered = {"exit": 6, "code": "record_not_attested"}
     assert told["offline_verify"] == {"records": len(told["asks"][1]["visible"]), "ok": True, "tampered": tampered}
+    readme_says_what_happened(told, (tmp_path / "words").read_text("utf-8"))
 
 
 def _three_people_see_three_things(asks: list[dict[str, Any]]) -> None:

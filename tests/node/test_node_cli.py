@@ -92,7 +92,7 @@ def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("more", [("--purpose", "ANYTHING"), ("--port", "70000")])
+@pytest.mark.parametrize("more", [("--purpose", "ANYTHING"), ("--port", "70000"), ("--mirror", "nonsense")])
 def test_init_refuses_settings_that_serve_would_refuse(tmp_path: Path, more: tuple[str, str]) -> None:
     assert init(tmp_path, *more) == 2
     assert list(tmp_path.rglob("*.*")) == []

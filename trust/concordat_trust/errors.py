@@ -6,6 +6,7 @@ Rules of this file:
   configuration or machine), `RequesterError` (the question). Nothing outside them leaves a parser or a verifier.
 * A leaf has a stable `code`, typed fields and a `hint`; prose is derived from them, so tests and other implementations
   compare codes, never sentences.
+* A field that is named `at`, `now` or `…_at` holds Unix seconds, and is shown as a date.
 * A refused record is not an error but a decision. A call in the wrong order is a bug: `RuntimeError`.
 """
 
@@ -14,9 +15,12 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from concordat_trust.times import time_words
+
 Field = str | int | bool | None
 
 _CODE = re.compile(r"^[a-z][a-z0-9_]{2,63}$")
+_MOMENTS = ("at", "now")
 _leaves: dict[str, type[ConcordatError]] = {}
 
 
@@ -46,8 +50,10 @@ class ConcordatError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence with its fields filled in; a missing field shows as `?`."""
-        return self.sentence.format_map(_Filled(self.fields))
+        """The sentence with its fields filled in; a missing field shows as `?`, a moment as a date."""
+        filled = self.sentence.format_map(_Filled(_shown(self.fields)))
+        # A field may be a sentence of its own, and brings its own full stop.
+        return filled.removesuffix(".") if filled.endswith("..") else filled
 
     def __str__(self) -> str:
         return self.message
@@ -58,6 +64,15 @@ class ConcordatError(Exception):
     def to_json(self) -> dict[str, str]:
         """Return `{code, message, hint}`, the shape every interface shows."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _shown(fields: dict[str, Field]) -> dict[str, Field]:
+    return {name: _moment(name, value) for name, value in fields.items()}
+
+
+def _moment(name: str, value: Field) -> Field:
+    is_moment = name in _MOMENTS or name.endswith("_at")
+    return time_words(value) if is_moment and isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class _Filled(dict[str, Field]):

@@ -174,7 +174,7 @@ def question_from_json(obj: JsonObject) -> Question:
         stats_revision=_matching(shape, "stats_revision", _REVISION),
         text=shape.text("text", length_max=TEXT_MAX),
         filter=_filter(shape.value("filter")),
-        sort=_sort(shape.value("sort")),
+        sort=parse_sort(shape.value("sort")),
         facets=_facets(shape),
         projection=_projection(shape),
         page_size=shape.integer("page_size", minimum=1, maximum=PAGE_SIZE_MAX),
@@ -239,7 +239,8 @@ def _filter(value: Json) -> Filter | None:
     return None if value is None else parse_filter(value)
 
 
-def _sort(value: Json) -> Sort:
+def parse_sort(value: Json) -> Sort:
+    """Return the order asked for. Raises: FieldUnsupported, DocumentMalformed."""
     shape = Shape(value, "sort")
     by = shape.text("by", length_max=40)
     if by == "relevance":

@@ -30,6 +30,14 @@ class Level(IntEnum):
 
 PurposeCode = Literal["GRU", "HMB", "DS", "POA", "MDS", "CC"]
 PURPOSES: tuple[PurposeCode, ...] = get_args(PurposeCode)
+PURPOSE_WORDS: dict[PurposeCode, str] = {
+    "GRU": "general research",
+    "HMB": "health, medical or biomedical research",
+    "DS": "research on one disease",
+    "POA": "population origins or ancestry research",
+    "MDS": "development of methods",
+    "CC": "clinical care",
+}
 
 DUO_PERMISSIONS: dict[str, tuple[str, str]] = {
     "DUO:0000004": ("NRES", "no restriction"),

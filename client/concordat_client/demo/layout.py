@@ -24,6 +24,7 @@ from concordat_client.demo.processes import free_port
 from concordat_node.home.home_key import save_home_key
 from concordat_node.home.pseudonym import pseudonym
 from concordat_node.setup import ID_SECRET, PSEUDONYM_KEY, SECRET_BYTES
+from concordat_trust.bundle.topology import FIELDS, MEMBER_FIELDS
 from concordat_trust.canonical import Json, JsonObject, parse_object
 
 TOPOLOGY_BYTES_MAX = 100_000
@@ -104,7 +105,7 @@ def lay_out(folder: Path, topology: Topology, *, at: int) -> Layout:
     placed = _with_addresses(topology, addresses)
     (folder / "topology.json").write_text(json.dumps(placed, indent=2), "utf-8")
     statistics = resources.files("concordat_trust").joinpath("data/public_statistics.json").read_bytes()
-    ceremony = hold_ceremony(json.dumps(placed).encode(), folder / "trust", statistics=statistics, at=at)
+    ceremony = hold_ceremony(json.dumps(founding_part(placed)).encode(), folder / "trust", statistics=statistics, at=at)
     home_key = secrets.token_bytes(SECRET_BYTES)
     pseudonyms = {person.subject: pseudonym(home_key, topology.network, person.subject) for person in topology.persons}
     layout = Layout(folder, topology, ceremony, addresses, pseudonyms)
@@ -129,6 +130,17 @@ def _with_addresses(topology: Topology, addresses: Mapping[str, str]) -> JsonObj
     ]
     placed["coordinator"] = {**_object(topology.raw["coordinator"]), "endpoint": addresses[topology.coordinator]}
     return placed
+
+
+def founding_part(topology: JsonObject) -> JsonObject:
+    """Return what the ceremony reads of the demonstration's topology, which also names persons and the question."""
+    own = {name: topology[name] for name in FIELDS if name in topology}
+    members = [_founding_member(_object(entry)) for entry in _list(topology["organizations"])]
+    return {**own, "organizations": list[Json](members), "coordinator": _founding_member(_object(own["coordinator"]))}
+
+
+def _founding_member(entry: JsonObject) -> JsonObject:
+    return {name: entry[name] for name in MEMBER_FIELDS if name in entry}
 
 
 def _member_settings(layout: Layout, member: str) -> JsonObject:

@@ -21,7 +21,7 @@ from concordat_client.demo.network import Network, program
 from concordat_client.demo.scripted_browser import sign_in as browse
 from concordat_client.home_client import HomeClient
 from concordat_client.login import sign_in
-from concordat_client.render import completeness_lines, hit_lines, obj, objects, understood_lines
+from concordat_client.render import completeness_lines, obj, objects, page_lines, understood_lines
 from concordat_trust.bundle.store import archive_bytes, read_repository
 from concordat_trust.canonical import Json, JsonObject
 
@@ -257,9 +257,5 @@ def _is_complete(result: JsonObject) -> bool:
 
 
 def _show(result: JsonObject, say: Say) -> None:
-    for line in (*understood_lines(result), *completeness_lines(result)):
+    for line in (*understood_lines(result), *completeness_lines(result), *page_lines(result.get("hits"))):
         say(line)
-    for number, hit in enumerate(objects(result.get("hits")), start=1):
-        say("")
-        for line in hit_lines(number, hit):
-            say(line)

@@ -6,6 +6,7 @@ Texts never say whether a person, a session or a job exists: what is expired, fo
 from __future__ import annotations
 
 from concordat_trust.errors import OperatorError, PeerFailure, RefusedDocument, RequesterError
+from concordat_trust.vocabulary import PURPOSE_WORDS
 
 
 class NotSignedIn(RequesterError):
@@ -66,6 +67,24 @@ class ClaimNotAssertable(RequesterError):
     code = "claim_not_assertable"
     sentence = "The network does not let this organization state the {claim} of this person."
     hint = "The keyholders set what an organization may state; ask the operator of the home node."
+
+
+class PurposeUnknown(RequesterError):
+    code = "purpose_unknown"
+    sentence = "There is no purpose {purpose!r}."
+    hint = "Give one of these: " + ", ".join(f"{code} ({words})" for code, words in PURPOSE_WORDS.items()) + "."
+
+
+class SortUnknown(RequesterError):
+    code = "sort_unknown"
+    sentence = "Records cannot be sorted by {by!r}."
+    hint = "Sort by relevance, created, or metric:NAME, such as metric:accuracy."
+
+
+class PageSizeInvalid(RequesterError):
+    code = "page_size_invalid"
+    sentence = "A page has 1 to {page_size_max} records, not {page_size}."
+    hint = "Ask for a smaller page; what does not fit is counted, and narrower conditions bring it forward."
 
 
 class PurposeNotInNetwork(RequesterError):

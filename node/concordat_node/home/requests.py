@@ -9,15 +9,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from concordat_node.home.errors import AssetForeign, LoginRequestMalformed
-from concordat_node.home.sentence import SENTENCE_MAX, Understood, understand
+from concordat_node.home.errors import (
+    AssetForeign,
+    LoginRequestMalformed,
+    PageSizeInvalid,
+    PurposeUnknown,
+    SortUnknown,
+)
+from concordat_node.home.sentence import Understood, understand
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject, parse_object
-from concordat_trust.filters import Filter, parse_filter
+from concordat_trust.filters import FieldUnsupported, Filter, parse_filter
 from concordat_trust.filters import to_json as filter_to_json
 from concordat_trust.ids import AssetId, OrgId
-from concordat_trust.question import IDS_MAX, TEXT_MAX, Purpose, Question, parse_purpose, question_from_json
-from concordat_trust.shape import Shape
+from concordat_trust.question import (
+    IDS_MAX,
+    PAGE_SIZE_MAX,
+    TEXT_MAX,
+    Purpose,
+    Question,
+    parse_purpose,
+    parse_sort,
+    question_from_json,
+)
+from concordat_trust.shape import DocumentMalformed, Shape
+from concordat_trust.vocabulary import PURPOSES
 
 BODY_BYTES_MAX = 65_536
 PAGE_SIZE = 20
@@ -73,14 +89,14 @@ def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:
         raise shape.refuse("sentence", "or question must be there, and not both")
     understood: Understood | None = None
     if shape.has("sentence"):
-        understood = understand(shape.text("sentence", length_max=SENTENCE_MAX))
+        understood = understand(shape.text("sentence", length_max=BODY_BYTES_MAX))
         text, wanted = understood.text, understood.filter
     else:
         text, wanted = _typed(shape.object("question"))
     extra: JsonObject = {
         "facets": list(shape.texts("facets", count_max=10, length_max=40)) if shape.has("facets") else [],
-        "page_size": shape.integer("page_size") if shape.has("page_size") else PAGE_SIZE,
-        "sort": shape.raw_object("sort") if shape.has("sort") else {"by": "relevance"},
+        "page_size": _page_size(shape),
+        "sort": _sort(shape),
     }
     shape.finish()
     typed: JsonObject = {"filter": None if wanted is None else filter_to_json(wanted), "text": text}
@@ -116,8 +132,31 @@ def parse_assets(body: bytes, bundle: TrustedBundle) -> AssetsRequest:
 def _purpose(shape: Shape) -> Purpose:
     # Who leaves the modifiers out says that they do not apply; the code itself has no default.
     given = shape.raw_object("purpose")
+    code = given.get("code")
+    if isinstance(code, str) and code not in PURPOSES:
+        raise PurposeUnknown(purpose=code[:40])
     plain: JsonObject = {"commercial": False, "disease": None, "method": None, "project": None}
     return parse_purpose({**plain, **given})
+
+
+def _page_size(shape: Shape) -> int:
+    size = shape.integer("page_size") if shape.has("page_size") else PAGE_SIZE
+    if not 1 <= size <= PAGE_SIZE_MAX:
+        raise PageSizeInvalid(page_size=size, page_size_max=PAGE_SIZE_MAX)
+    return size
+
+
+def _sort(shape: Shape) -> JsonObject:
+    if not shape.has("sort"):
+        return {"by": "relevance"}
+    sort = shape.raw_object("sort")
+    by, metric = sort.get("by"), sort.get("metric")
+    named = f"metric:{metric}" if by == "metric" else str(by)
+    try:
+        parse_sort(sort)
+    except (FieldUnsupported, DocumentMalformed) as error:
+        raise SortUnknown(by=named[:60]) from error
+    return sort
 
 
 def _typed(shape: Shape) -> tuple[str, Filter | None]:

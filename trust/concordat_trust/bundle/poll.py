@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from concordat_trust.bundle.errors import (
     BundleBootstrapMismatch,
@@ -59,6 +59,17 @@ MIRRORS_MAX = 8
 MIRROR_DEADLINE_S = 120.0
 """After how long a mirror is asked for no further file in one poll: a slow one must not stand before the next."""
 _log = logging.getLogger(__name__)
+
+
+def is_mirror_address(text: str) -> bool:
+    """Return whether bundles can be fetched from here. Plain http will do: what comes is verified, not believed."""
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    is_bare = not parts.query and not parts.fragment and "@" not in parts.netloc
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid and is_bare
 
 
 class ClockedUpdater(Updater):

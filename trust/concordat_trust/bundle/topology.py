@@ -2,8 +2,9 @@
 
 One JSON object: `network` (id), `name`, `keyholders` (names), `threshold`, `coordinator` and `organizations`, each with
 `id`, `legal_name`, `country`, `endpoint` and, for organizations, `organization_type`. `may_assert` holds for every
-organization that has none of its own. Optional: `minimum_cell`, `purposes`, `bundle_age_max_s`. Other fields are for
-other readers of the same file and are left alone.
+organization that has none of its own. Optional: `minimum_cell`, `purposes`, `bundle_age_max_s`. An unknown field is
+refused, because a misspelt cap must not leave another one in force; who keeps more in the same file hands over what is
+named in `FIELDS` and `MEMBER_FIELDS` only.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ TOPOLOGY_BYTES_MAX = 1_000_000
 KEYHOLDERS_MAX = 16
 MINIMUM_CELL = 10
 BUNDLE_AGE_MAX_S = 600
+FIELDS = (
+    *("network", "name", "keyholders", "threshold", "coordinator", "organizations", "may_assert"),
+    *("minimum_cell", "purposes", "bundle_age_max_s"),
+)
+MEMBER_FIELDS = ("id", "legal_name", "country", "endpoint", "organization_type", "may_assert")
 NO_CLAIMS = MayAssert(affiliations=frozenset(), roles=frozenset(), clearance_max=Clearance.PUBLIC)
 
 
@@ -80,14 +86,16 @@ def _topology(shape: Shape) -> Topology:
     for entry in shape.objects("organizations"):
         members.append(_organization(entry, shared))
         profiles[members[-1].id] = _profile(entry, members[-1].id)
+        entry.finish()
     coordinator = shape.object("coordinator")
     members.append(_member(coordinator, "coordinator", "nonprofit", NO_CLAIMS))
     profiles[members[-1].id] = _profile(coordinator, members[-1].id)
+    coordinator.finish()
     if len(profiles) != len(members):
         raise shape.refuse("organizations", "lists a member twice")
     if len({profile.endpoint.partition("://")[2] for profile in profiles.values()}) != len(members):
         raise shape.refuse("organizations", "gives two members the same host and port")
-    return Topology(
+    written = Topology(
         policy=NetworkPolicy(
             id=shape.text("network"),
             name=shape.text("name", length_min=1, length_max=200),
@@ -101,6 +109,8 @@ def _topology(shape: Shape) -> Topology:
         keyholders=keyholders,
         threshold=shape.integer("threshold", minimum=KEYHOLDER_THRESHOLD_MIN, maximum=len(keyholders)),
     )
+    shape.finish()
+    return written
 
 
 def _organization(entry: Shape, shared: MayAssert | None) -> MemberPolicy:
