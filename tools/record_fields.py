@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concordat_node.registry import grant_rules, policy_rules, rules
+from concordat_node.registry import grant_rules, policy_rules, rules, version_rules
 from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, PURPOSES, SPLITS
 
 
@@ -60,7 +60,8 @@ ASSET = RecordPart(
         _may("modality", _WORD),
         _may("license", _WORD),
         _may("origin", _WORD),
-        _may("version", _WORD),
+        _may("version", "label of the current one of `versions`; without it the newest active one is"),
+        _may("versions", f"list of at most {version_rules.VERSIONS_MAX} objects as below"),
         _may("cohort_size", f"whole number up to {rules.COHORT_MAX}"),
         _may("contact", _text(rules.TITLE_LENGTH_MAX)),
         _may("evaluations", f"list of at most {rules.EVALUATIONS_MAX} objects as below"),
@@ -81,6 +82,17 @@ EVALUATION = RecordPart(
         _may("dataset_id", "local name or id of the data set"),
         _may("interval_low", "decimal as text; both bounds or none"),
         _may("interval_high", "decimal as text"),
+        _may("version", "label of the version that was measured"),
+    ),
+)
+VERSION = RecordPart(
+    "An object in `versions`",
+    (
+        _must("label", f"1 to {version_rules.LABEL_LENGTH_MAX} letters, digits and . _ + -; stands once"),
+        _must("released", "day, such as 2026-01-31"),
+        _may("digest", "SHA-256 of the artefact, 64 lower-case hex characters"),
+        _may("changes", _text(version_rules.CHANGES_LENGTH_MAX)),
+        _may("status", "`active` (the default) or `withdrawn`: then it leaves nothing anywhere"),
     ),
 )
 POLICY = RecordPart(
@@ -153,7 +165,7 @@ SUBJECT = RecordPart(
         _must("pseudonym", "of one person, as `concordat whoami` shows it; null for everybody of the organization"),
     ),
 )
-PARTS = (ASSET, EVALUATION, POLICY, MODIFIER, PARAMETER, AGREEMENT, APPROVAL, SUBJECT)
+PARTS = (ASSET, EVALUATION, VERSION, POLICY, MODIFIER, PARAMETER, AGREEMENT, APPROVAL, SUBJECT)
 
 
 def records_page() -> str:

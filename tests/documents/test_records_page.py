@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import record_fields
 
-from concordat_node.registry import grant_rules, policy_rules, rules
+from concordat_node.registry import grant_rules, policy_rules, rules, version_rules
 from concordat_node.registry.rules import Owner, read_line
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
@@ -21,7 +21,9 @@ _ASKED = re.compile(r'(?<!_asset\()shape(?:\.\w+\(|, )"([a-z_]+)"')
 
 
 def test_the_records_page_names_every_field_that_the_parsers_ask_for() -> None:
-    sources = [Path(str(module.__file__)).read_text("utf-8") for module in (rules, policy_rules, grant_rules)]
+    sources = [
+        Path(str(module.__file__)).read_text("utf-8") for module in (rules, policy_rules, grant_rules, version_rules)
+    ]
     asked = {name for source in sources for name in _ASKED.findall(source)}
     told = {item.name for part in record_fields.PARTS for item in part.fields}
     assert told == asked
@@ -30,13 +32,17 @@ def test_the_records_page_names_every_field_that_the_parsers_ask_for() -> None:
 WHOLE: dict[str, dict[str, Any]] = {
     "model": {
         **dict.fromkeys(("title", "summary", "description", "task", "framework", "modality"), "words"),
-        **dict.fromkeys(("license", "origin", "version", "contact"), "words"),
+        **dict.fromkeys(("license", "origin", "contact"), "words"),
         "type": "model",
         "local_name": "m",
         "created": "2026-01-01",
         "keywords": ["a"],
         "cohort_size": 5,
         "trained_on": ["d"],
+        "version": "1.0",
+        "versions": [
+            {"label": "1.0", "released": "2026-01-01", "digest": "ab" * 32, "changes": "c", "status": "active"}
+        ],
         "evaluations": [
             {
                 "metric": "accuracy",
@@ -47,6 +53,7 @@ WHOLE: dict[str, dict[str, Any]] = {
                 "dataset_id": "d",
                 "interval_low": "0.4",
                 "interval_high": "0.6",
+                "version": "1.0",
             }
         ],
         "policy": {
@@ -94,6 +101,7 @@ OWNER = Owner(OrgId.parse("vitalis"), b"x" * 32)
 PLACES: dict[record_fields.RecordPart, tuple[str, Sequence[str | int]]] = {
     record_fields.ASSET: ("model", ()),
     record_fields.EVALUATION: ("model", ("evaluations", 0)),
+    record_fields.VERSION: ("model", ("versions", 0)),
     record_fields.POLICY: ("model", ("policy",)),
     record_fields.MODIFIER: ("model", ("policy", "modifiers", 0)),
     record_fields.PARAMETER: ("model", ("policy", "modifiers", 0, "parameters", 0)),
@@ -101,7 +109,7 @@ PLACES: dict[record_fields.RecordPart, tuple[str, Sequence[str | int]]] = {
     record_fields.APPROVAL: ("approval", ()),
     record_fields.SUBJECT: ("approval", ("holders", 0)),
 }
-IN_PAIRS = {"id", "local_name", "disease", "interval_low", "interval_high"}
+IN_PAIRS = {"id", "local_name", "disease", "interval_low", "interval_high", "versions"}
 """Fields whose being there depends on another one; the page says so in words."""
 
 
