@@ -111,6 +111,8 @@ def _lines(verified: VerifiedSavedAnswer, records: int, at: str | None) -> Itera
     yield f"  carried   {way}"
     yield f"  records   {records}: each is byte for byte what its organization signed, none was added or left out"
     yield "  result    order, sums and completeness were computed again from these records and the network's roster"
+    receipts = sum(answer.receipt is not None for answer in verified.answers)
+    yield f"  logged    {receipts} answers: each is in the disclosure log that its organization signed"
     when = "the time of each signature" if at is None else plain(at)
     yield f"  bundle    verified offline at {when}: root {told.bundle.root}, targets {told.bundle.targets}"
     result = verified.merged.to_json()

@@ -2,8 +2,8 @@
 
 The same function as at home (`node_answer.verify_node_answer`), because a check that exists twice differs twice:
 signature with the node's key from the bundle, then organization, home, token, question and part, then every open record
-against its commitment. Sealed ones cannot be opened here and travel unread. An answer that fails is INVALID and goes
-nowhere.
+against its commitment. Sealed ones cannot be opened here and travel unread, and so does the receipt. An answer that
+fails is INVALID and goes nowhere.
 """
 
 from __future__ import annotations
@@ -53,5 +53,6 @@ def check_response(response: WireResponse, *, request: NodeRequest, ask: Ask, bu
         bundle=bundle,
         open_sealed=None,
         asked_at=ask.token.issued_at,
+        is_relay=True,
     )
     return CheckedAnswer(payload, verified)

@@ -29,6 +29,7 @@ from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import PeerFailure, RefusedDocument
 from concordat_trust.question import Question, candidate_count
+from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.records import validate_record
 from concordat_trust.sealing import SEALED_CHARS_MAX
 from concordat_trust.shape import Shape
@@ -53,6 +54,7 @@ class NodePayload:
 
     attestation: str
     results: tuple[JsonObject, ...]
+    receipt: str | None = None
 
 
 def read_payload(response: WireResponse, *, question: Question, endpoint: str) -> NodePayload:
@@ -75,8 +77,9 @@ def read_payload(response: WireResponse, *, question: Question, endpoint: str) -
     answer = Shape(data, "answer")
     attestation = answer.text("attestation", length_min=1, length_max=ATTESTATION_CHARS_MAX)
     results = answer.value("results")
+    receipt = answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX)
     answer.finish()
-    return NodePayload(attestation, _results(results, question))
+    return NodePayload(attestation, _results(results, question), receipt)
 
 
 def _results(value: Json, question: Question) -> tuple[JsonObject, ...]:

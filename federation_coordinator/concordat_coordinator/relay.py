@@ -61,6 +61,7 @@ class RelayedEntry:
             "code": self.code,
             "attestation": None if self.answer is None else self.answer.payload.attestation,
             "results": results,
+            "receipt": None if self.answer is None else self.answer.payload.receipt,
         }
 
     def progress_json(self) -> JsonObject:

@@ -37,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     log = commands.add_parser("log", help="read the disclosure log")
     entries = log.add_subparsers(dest="log_command", required=True, metavar="COMMAND")
     listing = _command(entries, "list", "list entries in the order of writing", run_log_list)
-    listing.add_argument("--after", type=int, default=0, metavar="POSITION", help="begin after this position")
+    listing.add_argument("--after", type=int, default=-1, metavar="POSITION", help="begin after this position (from 0)")
     listing.add_argument("--limit", type=int, default=100, help="entries at most (default 100, up to 1000)")
 
 

@@ -38,13 +38,17 @@ from concordat_trust.attestation import (
     sign_attestation,
 )
 from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.checkpoint import Checkpoint, sign_checkpoint
 from concordat_trust.delivery import DeliveredAnswer, Delivery, sign_delivery
-from concordat_trust.encoding import b64u, sha256_b64u
+from concordat_trust.encoding import b64u, sha256_b64u, unb64u
 from concordat_trust.ids import AssetId, AssetKind, OrgId, tie_key
+from concordat_trust.jose import Signer
+from concordat_trust.log_proof import grow, node_hash
 from concordat_trust.merge import Reported, merge
 from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Purpose, Question, candidate_count
 from concordat_trust.ranking import impacts_of_card, matches_text, order_key, query_terms, sort_key
+from concordat_trust.receipt import Receipt
 from concordat_trust.records import ASSET_FIELDS
 from concordat_trust.sealing import SealContext, SealingKey, open_record, seal_record
 from concordat_trust.vocabulary import Clearance
@@ -238,8 +242,19 @@ def make_answer(
 def signed_answer(network: TestNetwork, attestation: Attestation, results: Sequence[Result], *, org: str) -> NodeAnswer:
     """Return the answer of `org`, signed by its key, with exactly these results."""
     organization = OrgId.parse(org)
-    jws = sign_attestation(attestation, key=network.keys[organization]["attestation"])
-    return NodeAnswer(organization, jws, tuple(results))
+    key = network.keys[organization]["attestation"]
+    jws = sign_attestation(attestation, key=key)
+    return NodeAnswer(organization, jws, tuple(results), make_receipt(attestation, org=organization, key=key).to_text())
+
+
+def make_receipt(attestation: Attestation, *, org: OrgId, key: Signer, **changes: Any) -> Receipt:
+    """Return an honest receipt: the answer is the fourth entry of its log. `changes` are fields of `Checkpoint`."""
+    leaf = unb64u(attestation.log_leaf)
+    older = [hashlib.sha256(f"entry {number} of {org}".encode()).digest() for number in range(3)]
+    grown = grow([node_hash(older[0], older[1]), older[2]], 3, leaf)
+    good = Checkpoint(org, NETWORK_ID, 4, grown.root, attestation.issued_at)
+    jws = sign_checkpoint(replace(good, **changes), key=key)
+    return Receipt(attestation.log_leaf, 3, 4, grown.path, jws)
 
 
 def _result(record: JsonObject, attestation: Attestation, position: int, *, is_sealed: bool) -> Result:
@@ -351,4 +366,5 @@ def make_saved(
 
 
 def _saved(answer: NodeAnswer) -> SavedNodeAnswer:
-    return SavedNodeAnswer(answer.attestation, tuple(r for r in answer.results if isinstance(r, OpenResult)))
+    opened = tuple(r for r in answer.results if isinstance(r, OpenResult))
+    return SavedNodeAnswer(answer.attestation, opened, answer.receipt)

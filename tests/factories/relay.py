@@ -170,6 +170,7 @@ class FakeCoordinator:
             "code": delivered.code,
             "attestation": None if answer is None else answer.attestation,
             "results": None if answer is None else [on_the_wire(result, question) for result in answer.results],
+            "receipt": None if answer is None else answer.receipt,
         }
 
 
@@ -181,6 +182,7 @@ class FakeNode:
     org: OrgId = HOME
     cards: Sequence[JsonObject] = field(default_factory=lambda: demo_cards()[HOME])
     presenters: list[str] = field(default_factory=list)
+    lie: Callable[[JsonObject], None] = lambda _given: None
 
     async def exchange(self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int) -> WireResponse:
         variables = checked_variables(self.network, endpoint, request, document=None)
@@ -198,8 +200,10 @@ class FakeNode:
         self.presenters.append(presenter)
         asked = parse_question(question)
         answer = node_answer(self.network, self.cards, org=self.org, question=asked, part=part, token=token)
-        results = [on_the_wire(result, asked) for result in answer.results]
-        return graphql({asked.operation: {"attestation": answer.attestation, "results": list[Json](results)}})
+        results: list[Json] = [on_the_wire(result, asked) for result in answer.results]
+        given: JsonObject = {"attestation": answer.attestation, "results": results, "receipt": answer.receipt}
+        self.lie(given)
+        return graphql({asked.operation: given})
 
 
 class Away:

@@ -111,7 +111,7 @@ async def believed(question: Question, claims: RequesterClaims, part: Part) -> V
     given = document["data"][question.operation]
     results = tuple(result_from_wire(item, question.projection) for item in given["results"])
     return verify_node_answer(
-        NodeAnswer(NORTH, given["attestation"], results),
+        NodeAnswer(NORTH, given["attestation"], results, given["receipt"]),
         org=NORTH,
         question=question,
         part=parse_part(asking.part),

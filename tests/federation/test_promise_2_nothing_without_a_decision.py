@@ -19,7 +19,7 @@ import pytest
 from concordat_node.answering.given import GivenAnswer
 from concordat_node.api.http import node_app
 from concordat_node.ledger.entry import LogEntry
-from concordat_node.ledger.ledger import Ledger, LogUnavailable
+from concordat_node.ledger.ledger import Ledger, Logged, LogUnavailable
 from concordat_node.policy.engine import Mask, PolicyUnavailable
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.errors import StorageFailed
@@ -233,7 +233,7 @@ class Unwritable(Ledger):
         super().__init__(memory_database())
         self._error = error
 
-    def append(self, entry: LogEntry, *, salt: bytes) -> str:
+    def append(self, entry: LogEntry, *, salt: bytes) -> Logged:
         raise self._error
 
 
@@ -295,7 +295,7 @@ class GivesRaw:
 
     async def answer(self, _admitted: object) -> GivenAnswer:
         raw: Any = (canary().record,)
-        return GivenAnswer("a.b.c", raw)
+        return GivenAnswer("a.b.c", raw, "{}")
 
 
 async def test_promise_2_a_raw_record_leaves_through_no_door(caplog: pytest.LogCaptureFixture) -> None:

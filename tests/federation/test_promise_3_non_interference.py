@@ -98,7 +98,8 @@ def _comparable(response: WireResponse) -> JsonObject:
     assert isinstance(answer, dict)
     results = answer["results"]
     assert isinstance(results, list)
-    shown = comparable_answer(str(answer["attestation"]), [item for item in results if isinstance(item, dict)])
+    disclosed = [item for item in results if isinstance(item, dict)]
+    shown = comparable_answer(str(answer["attestation"]), disclosed, str(answer["receipt"]))
     headers = dict[str, Json]({name: value for name, value in response.headers.items() if name != "content-length"})
     return {"status": response.status, "headers": headers, "answer": shown.decode()}
 

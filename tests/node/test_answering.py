@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from concordat_node.ledger.entry import LogEntry
-from concordat_node.ledger.ledger import Ledger, LogUnavailable
+from concordat_node.ledger.ledger import Ledger, Logged, LogUnavailable
 from concordat_node.policy.engine import DecisionRequest, NodePolicy, PolicyUnavailable, Scope
 from concordat_node.registry.engine import open_ledger_database
 from concordat_node.registry.errors import StorageFailed
@@ -73,7 +73,7 @@ def results(answer: JsonObject) -> list[Any]:
 
 
 def comparable(answer: JsonObject) -> bytes:
-    return comparable_answer(str(answer["attestation"]), results(answer))
+    return comparable_answer(str(answer["attestation"]), results(answer), str(answer["receipt"]))
 
 
 async def test_an_answer_is_bound_to_question_part_token_home_and_bundle() -> None:
@@ -217,11 +217,11 @@ async def test_the_entry_is_committed_before_the_attestation_exists() -> None:
     order: list[str] = []
 
     class Watched(Ledger):
-        def append(self, entry: LogEntry, *, salt: bytes) -> str:
-            leaf = super().append(entry, salt=salt)
+        def append(self, entry: LogEntry, *, salt: bytes) -> Logged:
+            logged = super().append(entry, salt=salt)
             assert self.count() == 1
             order.append("log")
-            return leaf
+            return logged
 
     class Key:
         key_id = NETWORK.keys[NORTH]["attestation"].key_id
@@ -233,13 +233,13 @@ async def test_the_entry_is_committed_before_the_attestation_exists() -> None:
     node = node_with(*FULL_HOUSE, ledger=Watched(memory_database()))
     node.door._answering._key = Key()
     _, attestation = await ask(node)
-    assert order == ["log", "sign"]
+    assert order == ["log", "sign", "sign"]  # the checkpoint and the attestation
     (stored,) = node.ledger.entries()
     assert attestation.log_leaf == stored.leaf
 
 
 class Unwritable(Ledger):
-    def append(self, entry: LogEntry, *, salt: bytes) -> str:
+    def append(self, entry: LogEntry, *, salt: bytes) -> Logged:
         raise LogUnavailable(reason="storage_full")
 
 

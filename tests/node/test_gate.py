@@ -276,7 +276,7 @@ def test_only_the_gate_makes_what_can_be_serialized() -> None:
 def test_a_raw_record_cannot_be_serialized() -> None:
     record: AssetRecord = make_asset("a").record
     with pytest.raises(RuntimeError):
-        answer_data("search", GivenAnswer("jws", cast(Any, (record,))))
+        answer_data("search", GivenAnswer("jws", cast(Any, (record,)), "{}"))
 
 
 @pytest.mark.long
@@ -287,7 +287,7 @@ def test_mypy_refuses_a_raw_record_where_a_released_one_belongs(tmp_path: Path) 
         "from concordat_node.answering.given import GivenAnswer\n"
         "from concordat_node.registry.records import AssetRecord\n"
         "def give(record: AssetRecord) -> GivenAnswer:\n"
-        "    return GivenAnswer('jws', (record,))\n"
+        "    return GivenAnswer('jws', (record,), '{}')\n"
     )
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), str(snippet)]

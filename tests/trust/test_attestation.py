@@ -366,6 +366,11 @@ def test_the_excluded_members_are_these_and_no_others() -> None:
         "log",
         "sealed",
         "request_id",
+        "leaf",
+        "index",
+        "size",
+        "path",
+        "checkpoint",
     )
 
 

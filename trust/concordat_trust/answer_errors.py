@@ -49,6 +49,42 @@ class AttestationSplitView(AnswerRefused):
     hint = "Two signed states with one number: report this to the keyholders and compare the mirrors."
 
 
+class ReceiptMissing(AnswerRefused):
+    code = "receipt_missing"
+    sentence = "The answer of {organization} comes without the receipt of its disclosure log."
+    hint = "The node did not send it, or somebody on the way withheld it; do not use this answer."
+
+
+class ReceiptMalformed(AnswerRefused):
+    code = "receipt_malformed"
+    sentence = "The receipt of {organization} breaks a rule of its form: {problem}."
+    hint = "The node does not follow the protocol; its operator must look at it."
+
+
+class ReceiptWrongLeaf(AnswerRefused):
+    code = "receipt_wrong_leaf"
+    sentence = "The receipt of {organization} is for another answer than the one it attested."
+    hint = "The node logged something else than it sent, or somebody exchanged the receipt; do not use this answer."
+
+
+class ReceiptWrongLog(AnswerRefused):
+    code = "receipt_wrong_log"
+    sentence = "The receipt of {organization} rests on a checkpoint of another log, or of another size."
+    hint = "The node does not follow the protocol; its operator must look at it."
+
+
+class ReceiptTime(AnswerRefused):
+    code = "receipt_time"
+    sentence = "The receipt of {organization} is of {issued_at}; the question was asked at {at}."
+    hint = "The receipt is an old one, or the clocks differ: compare the clocks of both machines."
+
+
+class LogSplitView(AnswerRefused):
+    code = "log_split_view"
+    sentence = "{organization} signed two different logs of {size} entries."
+    hint = "Its log was rewritten or restored from an older copy: keep both answers as the proof, tell the keyholders."
+
+
 class StatusInconsistent(AnswerRefused):
     code = "status_inconsistent"
     sentence = "The answer of {organization} contradicts its own status: {problem}."

@@ -30,7 +30,7 @@ from concordat_trust.attestation_form import (
     PolicyRevisions,
     parse_claims,
 )
-from concordat_trust.canonical import Json, JsonObject, canonical_bytes
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.directory import KeyDirectory, keys_for
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
@@ -86,11 +86,17 @@ NON_INTERFERENCE_EXCLUDED: tuple[str, ...] = (
     "log",
     "sealed",
     "request_id",
+    "leaf",
+    "index",
+    "size",
+    "path",
+    "checkpoint",
 )
 """Everything that may differ between two answers of node states that differ only in what the requester may not see.
 
 `commitment` and `salt` because each record is salted afresh, `sealed` because HPKE is randomized; what the commitments
-and ciphertexts stand for is compared in the clear.
+and ciphertexts stand for is compared in the clear. `leaf` to `checkpoint` are the members of a receipt: where in the
+log an answer stands depends on how many others were given before, whoever asked.
 """
 
 _REQUIRED = (
@@ -221,17 +227,18 @@ _TRANSLATION: Mapping[type[TokenRefused], type[RefusedDocument]] = MappingProxyT
 )
 
 
-def comparable_answer(attestation: str, results: Sequence[JsonObject]) -> bytes:
+def comparable_answer(attestation: str, results: Sequence[JsonObject], receipt: str | None = None) -> bytes:
     """Return the canonical bytes of an answer without what `NON_INTERFERENCE_EXCLUDED` names.
 
     For the non-interference tests: equal bytes say that two answers disclose the same. Names are dropped only where
-    they are members of the attestation, of a candidate or of a result, never inside facets or records. Nothing is
-    verified. Raises: TokenMalformed.
+    they are members of the attestation, of a candidate, of a result or of the receipt, never inside facets or records.
+    Nothing is verified. Raises: TokenMalformed.
     """
     claims = dict(jose.unverified_claims(attestation, bytes_max=ATTESTATION_BYTES_MAX))
     claims["candidates"] = [_disclosed(c) for c in parse_claims(claims).candidates]
     shown: list[Json] = [_without_excluded(result) for result in results]
-    return canonical_bytes({"attestation": _without_excluded(claims), "results": shown})
+    kept = None if receipt is None else _without_excluded(parse_object(receipt.encode(), bytes_max=len(receipt)))
+    return canonical_bytes({"attestation": _without_excluded(claims), "receipt": kept, "results": shown})
 
 
 def _disclosed(candidate: Candidate) -> JsonObject:

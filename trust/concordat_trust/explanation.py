@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from concordat_trust.attestation import Attestation
 from concordat_trust.canonical import JsonObject
+from concordat_trust.encoding import b64u
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import ANSWERED, Entry, MergedResult
 from concordat_trust.node_answer import VerifiedAnswer
 from concordat_trust.query_token import VerifiedToken
 from concordat_trust.question import Question
+from concordat_trust.receipt import VerifiedReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Explanation:
     bundle: BundleSeen
     entries: tuple[Entry, ...]
     attested: Mapping[OrgId, Attestation]
+    receipts: Mapping[OrgId, VerifiedReceipt]
     records: tuple[ProvenRecord, ...]
     complete: bool
 
@@ -112,12 +115,18 @@ class Explanation:
             return None
         own = [record for record in self.records if record.organization == attestation.organization]
         view = attestation.bundle
+        receipt = self.receipts[attestation.organization]
         return {
             "agreements": [{"digest": item.digest, "id": item.id} for item in attestation.agreements],
             "bundle": {"root": view.root, "snapshot": view.snapshot, "targets": view.targets},
             "decision_id": attestation.decision_id,
             "issued_at": attestation.issued_at,
-            "log_leaf": attestation.log_leaf,
+            "log": {
+                "index": receipt.index,
+                "leaf": attestation.log_leaf,
+                "root": b64u(receipt.checkpoint.root),
+                "size": receipt.checkpoint.size,
+            },
             "policy": {"baseline": attestation.policy.baseline, "overlay": attestation.policy.overlay},
             "records": len(own),
             "unknown_fields": list(attestation.unknown_fields),
@@ -142,6 +151,7 @@ def explain(
         bundle=bundle,
         entries=merged.completeness.entries,
         attested={answer.org: answer.attestation for answer in answers},
+        receipts={answer.org: answer.receipt for answer in answers if answer.receipt is not None},
         records=tuple(_proven(answer.org, item.record) for answer in answers for item in answer.records),
         complete=merged.completeness.complete,
     )

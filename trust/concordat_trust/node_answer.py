@@ -7,7 +7,8 @@ Rules of this file:
 * The checks run in the order of `verify_node_answer`; each has its own code, and each error names the organization.
 * A relay that cannot open sealed records checks all the rest; only the home node checks everything.
 
-Steps 1 to 6 look at the signed statement and are here; 7 to 12 look at the results (`result_checks`).
+Steps 1 to 6 look at the signed statement and are here; 7 to 12 look at the results (`result_checks`), 13 at the
+receipt (`receipt`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.jose import LEEWAY_S
 from concordat_trust.question import Part, Projection, Question, candidate_count
+from concordat_trust.receipt import VerifiedReceipt, verify_receipt
 from concordat_trust.records import RecordMalformed
 from concordat_trust.result_checks import (
     OpenResult,
@@ -75,6 +77,7 @@ class NodeAnswer:
     org: OrgId
     attestation: str
     results: tuple[Result, ...]
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class VerifiedAnswer:
     """An answer that passed every check; made by `verify_node_answer`.
 
     `records` are in order. `sealed_ids` arrived sealed and were opened here; `unread` is how many stayed closed.
+    `receipt` is None where receipts are passed on unread, at a relay.
     """
 
     org: OrgId
@@ -89,6 +93,7 @@ class VerifiedAnswer:
     records: tuple[VerifiedRecord, ...]
     sealed_ids: frozenset[str] = frozenset()
     unread: int = 0
+    receipt: VerifiedReceipt | None = None
 
     def as_relay_saw(self) -> VerifiedAnswer:
         """Return the answer without the records that a relay could not read, to compare its merge with."""
@@ -129,17 +134,20 @@ def verify_node_answer(
     bundle: AnswerDirectory,
     open_sealed: OpenSealed | None,
     asked_at: int | None = None,
+    is_relay: bool = False,
 ) -> VerifiedAnswer:
     """Return the answer if `org` gave it to exactly this question and everything in it follows from its records.
 
     1 signature, by the key in `bundle` · 2 organization, home, token, question, part · 3 issued while the token, whose
     issue time is `asked_at`, could be used · 4 no split view · 5 status, total, number of candidates · 6 statistics ·
     7 results are exactly what was attested, in that order · 8 each record: form, owner, asked for, once · 9 keys ·
-    10 match · 11 order · 12 facets.
+    10 match · 11 order · 12 facets · 13 the receipt: the answer is in the node's disclosure log. A relay passes it on
+    unread (`is_relay`): it protects people at home, who check it, and a relay has no part in it.
     With `open_sealed` None sealed results are counted and left closed. What the caller does: token, request, delivery,
     and whether the node's view of the network is too old.
 
-    Raises: leaves of AnswerRefused and of `attestation`, RecordMalformed, SealBroken; all with `organization`.
+    Raises: leaves of AnswerRefused, of `attestation` and of `checkpoint`, InclusionProofInvalid, RecordMalformed,
+    SealBroken; all with `organization`.
     """
     binding = _Binding(org, home, token_id, question, part, asked_at)
     try:
@@ -155,9 +163,11 @@ def verify_node_answer(
         records = recomputed_records(opened, attestation, question, bundle.statistics)
         check_order(opened, attestation, question)
         check_facets(attestation, question, records)
+        receipt = None if is_relay else _receipt(answer, attestation, bundle, asked_at)
     except RefusedDocument as error:
         raise type(error)(**{**error.fields, "organization": org}) from error
-    return VerifiedAnswer(org, attestation, records, _sealed_ids(answer, opened), len(opened) - len(records))
+    unread = len(opened) - len(records)
+    return VerifiedAnswer(org, attestation, records, _sealed_ids(answer, opened), unread, receipt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +210,12 @@ def _check_view(attestation: Attestation, ours: DirectoryView) -> None:
     theirs = attestation.bundle
     if theirs.snapshot == ours.snapshot and theirs.snapshot_sha256 != ours.snapshot_sha256:
         raise AttestationSplitView
+
+
+def _receipt(
+    answer: NodeAnswer, attestation: Attestation, bundle: KeyDirectory, asked_at: int | None
+) -> VerifiedReceipt:
+    return verify_receipt(answer.receipt, attestation=attestation, bundle=bundle, asked_at=asked_at)
 
 
 def _check_statement(attestation: Attestation, question: Question, part: Part) -> None:

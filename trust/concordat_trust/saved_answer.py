@@ -3,7 +3,7 @@
 The document (canonical JSON; unknown fields are refused):
 
     {"answer_version": 1, "network", "root_sha256", "question": TEXT, "parts": {ORG: TEXT}, "token": JWS,
-     "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "results": [{"salt", "record"}]}},
+     "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "receipt": TEXT, "results": [{"salt", "record"}]}},
      "reported": {ORG: {"status", "code", "said_by"}}, "result": the merged result, "saved_at": Unix seconds}
 
 `question` and `parts` are the canonical texts that were signed for. Records that had arrived sealed are saved open: the
@@ -24,6 +24,7 @@ from concordat_trust.errors import RefusedDocument, RequesterError
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import REPORTERS, Reported, Reporter
 from concordat_trust.question import PART_BYTES_MAX, QUESTION_BYTES_MAX, Part, Question, parse_part, parse_question
+from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.result_checks import OpenResult
 from concordat_trust.shape import Shape
 
@@ -38,14 +39,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SavedNodeAnswer:
-    """One organization's signed statement and its records in the clear, in the order of the statement."""
+    """One organization's signed statement, its records in the clear, in the order of the statement, and its receipt."""
 
     attestation: str
     results: tuple[OpenResult, ...]
+    receipt: str | None
 
     def to_json(self) -> JsonObject:
         results: list[Json] = [{"record": result.record, "salt": result.salt} for result in self.results]
-        return {"attestation": self.attestation, "results": results}
+        return {"attestation": self.attestation, "receipt": self.receipt, "results": results}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def _node_answer(shape: Shape, org: str) -> SavedNodeAnswer:
     saved = SavedNodeAnswer(
         attestation=answer.text("attestation", length_max=TOKEN_CHARS_MAX),
         results=tuple(_result(item) for item in answer.objects("results")),
+        receipt=answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX),
     )
     answer.finish()
     return saved

@@ -75,6 +75,7 @@ class RelayedAnswer:
     code: str | None
     attestation: str | None
     results: list[Result] | None
+    receipt: str | None = strawberry.field(description="The node's receipt, passed on unread.")
 
 
 @strawberry.type

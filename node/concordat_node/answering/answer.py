@@ -1,4 +1,4 @@
-"""The path of one admitted question: scope → release → log entry → attestation.
+"""The path of one admitted question: scope → release → log entry → attestation and receipt.
 
 Rules of this file:
 
@@ -6,7 +6,8 @@ Rules of this file:
   attestation impossible (the log cannot be written, the token was answered before) and a document that does not fit
   the question, which the presenter chose and not the requester.
 * The log entry, and with it the single use of the token, is committed before the attestation exists. A failure after
-  that leaves an entry without an answer, never an answer without an entry.
+  that leaves an entry without an answer, never an answer without an entry. The receipt's checkpoint is the state of the
+  log right after this entry, also when other answers are logged at the same time.
 * DENIED comes from scope or from the policy's absence, never from what a class or record says. What the attestation
   says of totals, facets, agreements and `valid_until` is what the gate released.
 * Time and randomness are given, so that two runs can be compared byte for byte.
@@ -27,6 +28,7 @@ from concordat_node.access.subject import requester_of
 from concordat_node.answering.given import GivenAnswer
 from concordat_node.ledger.entry import SALT_BYTES, LogEntry, ReleasedItem
 from concordat_node.ledger.ledger import Ledger
+from concordat_node.ledger.signing import make_receipt
 from concordat_node.policy.engine import DecisionRequest, NodePolicy, Notice, PolicyEngine
 from concordat_trust.attestation import (
     FACET_VALUES_MAX,
@@ -175,7 +177,7 @@ class Answering:
         policy = PolicyRevisions(baseline=self._engine.revision, overlay=None)
         facts = _EntryFacts(self._organization, policy, decision_id, now)
         entry = _entry(admitted, outcome, facts)
-        leaf = await self._run_blocking(partial(self._ledger.append, entry, salt=self._entropy(SALT_BYTES)))
+        logged = await self._run_blocking(partial(self._ledger.append, entry, salt=self._entropy(SALT_BYTES)))
         release = outcome.release
         attestation = Attestation(
             organization=self._organization,
@@ -198,9 +200,12 @@ class Answering:
             notice=AttestedNotice(outcome.notice.mode, outcome.notice.code, outcome.notice.contact),
             unknown_fields=(),  # both projections are fixed and known whole; a wider one will name what is left out
             valid_until=release.valid_until,
-            log_leaf=leaf,
+            log_leaf=b64u(logged.leaf),
         )
-        return GivenAnswer(sign_attestation(attestation, key=self._key), release.items)
+        receipt = make_receipt(
+            logged, organization=self._organization, network=admitted.bundle.network.id, at=now, key=self._key
+        )
+        return GivenAnswer(sign_attestation(attestation, key=self._key), release.items, receipt.to_text())
 
 
 def _parsed(admitted: Admitted) -> tuple[Question, Part]:

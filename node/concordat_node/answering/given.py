@@ -9,7 +9,8 @@ from concordat_node.access.gate import Released
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
-    """An attested answer; `results` in the order of the attestation's candidates."""
+    """An attested answer; `results` in the order of the attestation's candidates, `receipt` of its log entry."""
 
     attestation: str
     results: tuple[Released, ...]
+    receipt: str

@@ -24,7 +24,7 @@ from strawberry.types import Info
 
 from concordat_node.access.gate import DisclosedRecord, Released
 from concordat_node.answering.given import GivenAnswer
-from concordat_trust.canonical import INTEGER_MAX, JsonObject
+from concordat_trust.canonical import INTEGER_MAX, Json, JsonObject
 from concordat_trust.wire.documents import NODE_DOCUMENTS
 
 INTEGER_DESCRIPTION = "An integer within ±(2^53-1). GraphQL's Int ends at 2^31-1, which a time reaches in 2038."
@@ -167,10 +167,14 @@ class Result:
     is_type_of = _only(Released)
 
 
+_RECEIPT = "Canonical JSON text: the proof that this answer is in the node's disclosure log."
+
+
 @strawberry.type
 class NodeAnswer:
     attestation: str | None
     results: list[Result] | None
+    receipt: str | None = strawberry.field(description=_RECEIPT)
 
     is_type_of = _only(GivenAnswer)
 
@@ -225,7 +229,8 @@ def check_documents() -> None:
 
 def answer_data(field: str, answer: GivenAnswer) -> JsonObject:
     """Return the `data` of the trusted document whose root field is `field`. Raises: RuntimeError for a raw record."""
-    return {field: {"attestation": answer.attestation, "results": [_result(item) for item in answer.results]}}
+    results: list[Json] = [_result(item) for item in answer.results]
+    return {field: {"attestation": answer.attestation, "results": results, "receipt": answer.receipt}}
 
 
 def _result(item: Released) -> JsonObject:

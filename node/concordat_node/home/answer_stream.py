@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.errors import PeerFailure, RefusedDocument
 from concordat_trust.ids import OrgId
+from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.shape import Shape
 from concordat_trust.wire.event_stream import NEXT, EventReader, ServerEvent
 from concordat_trust.wire.transport import PeerAnswerInvalid
@@ -47,6 +48,7 @@ class RelayedAnswer:
     organization: OrgId
     attestation: str | None
     results: tuple[JsonObject, ...]
+    receipt: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,14 @@ def _refusal(document: Mapping[str, Json]) -> str | None:
 def _told(shape: Shape) -> ToldAnswer:
     organization = OrgId.parse(shape.text("organization", length_max=40))
     attestation = shape.optional_text("attestation", length_max=TEXT_MAX)
-    answer = RelayedAnswer(organization, attestation, results_of(shape) if shape.has("results") else ())
+    results = results_of(shape) if shape.has("results") else ()
+    answer = RelayedAnswer(organization, attestation, results, receipt_of(shape))
     return ToldAnswer(shape.text("status", length_max=40), shape.optional_text("code", length_max=64), answer)
+
+
+def receipt_of(shape: Shape) -> str | None:
+    """Return the receipt of an answer, None where there is none. Raises: DocumentMalformed."""
+    return shape.optional_text("receipt", length_max=RECEIPT_CHARS_MAX)
 
 
 def results_of(shape: Shape) -> tuple[JsonObject, ...]:

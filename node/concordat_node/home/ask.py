@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from concordat_node.home.arrivals import OrganizationAnswered, Tell, Telling, as_events
+from concordat_node.home.checkpoints import SeenCheckpoints
 from concordat_node.home.freshness import SeenSnapshots
 from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Heard, Judge, Judged
 from concordat_node.home.mint import HomeKeys, Round, mint_round
@@ -90,6 +91,7 @@ class Asker:
         self._clock = clock
         self._entropy = entropy
         self._seen = SeenSnapshots()
+        self._checkpoints = SeenCheckpoints()
 
     async def ask(
         self,
@@ -276,6 +278,7 @@ class _Asking:
             asker._organization,
             self.bundle,
             lambda attestation: asker._seen.is_stale(attestation, age_max_s=age_max_s, now=asker._clock()),
+            asker._checkpoints.is_split,
         )
 
     def _left_ms(self) -> int:

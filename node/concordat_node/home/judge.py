@@ -7,7 +7,8 @@ Rules of this file, in the order of `judge`:
 1. The delivery must be this coordinator's, for this token and question, and account for exactly the organizations that
    were asked. If it is not, nothing that came with it is used.
 2. A proved status needs its attestation, the one that the delivery names; every record is verified, sealed ones opened.
-   What fails is *found at home*: UNTRUSTED for who may not speak, STALE for too old a view, INVALID for the rest.
+   What fails is *found at home*: UNTRUSTED for who may not speak, STALE for too old a view, INVALID for the rest; also
+   for an answer without a receipt, and for one whose log contradicts what the same organization signed before.
    A coordinator that says INVALID of somebody only reports it: its word is no finding.
 3. The roster is the bundle's, also with organizations that cannot be asked because their statement cannot be used:
    these are UNTRUSTED with its code. Order, sums and completeness are computed here; the coordinator's own merge is
@@ -29,10 +30,11 @@ from concordat_trust.answer import (
     result_from_wire,
     verify_node_answer,
 )
-from concordat_trust.answer_errors import AnswerNotInRoster, DeliveryMismatch, MergeMismatch
+from concordat_trust.answer_errors import AnswerNotInRoster, DeliveryMismatch, LogSplitView, MergeMismatch
 from concordat_trust.attestation import Attestation, AttestationIssuerUnknown, AttestationKeyUnknown
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject, parse_json
+from concordat_trust.checkpoint import Checkpoint
 from concordat_trust.delivery import DeliveredAnswer, verify_delivery
 from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended
 from concordat_trust.encoding import sha256_b64u
@@ -47,6 +49,7 @@ _UNTRUSTED = (OrganizationSuspended, MemberUnknown, KeyUnknown, AttestationIssue
 
 IsStale = Callable[[Attestation], bool]
 Believed = VerifiedAnswer | Reported
+IsSplit = Callable[[Checkpoint], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ class Judge:
     home: OrgId
     bundle: TrustedBundle
     is_stale: IsStale
+    is_split: IsSplit
 
     def hear(self, told: ToldAnswer) -> Believed:
         """Return what is believed of one answer when it arrives; an attestation counts, whatever was said beside it."""
@@ -180,7 +184,7 @@ class Judge:
         try:
             results = tuple(result_from_wire(result, question.projection) for result in answer.results)
             verified = verify_node_answer(
-                NodeAnswer(org, answer.attestation or "", results),
+                NodeAnswer(org, answer.attestation or "", results, answer.receipt),
                 org=org,
                 question=question,
                 part=self.round.parts[org],
@@ -194,6 +198,8 @@ class Judge:
             return Reported.at_home(_found(error), error.code)
         if self.is_stale(verified.attestation):
             return Reported.at_home("STALE", VIEW_TOO_OLD)
+        if verified.receipt is None or self.is_split(verified.receipt.checkpoint):
+            return Reported.at_home("INVALID", LogSplitView.code)
         return verified
 
     def _judged(

@@ -21,6 +21,7 @@ from concordat_node.home.answer_stream import (
     RelayedAnswer,
     ToldAnswer,
     field_of,
+    receipt_of,
     results_of,
 )
 from concordat_node.home.mint import Round
@@ -92,7 +93,7 @@ class Carrier:
         try:
             shape = Shape(_data(response, endpoint, operation), "answer")
             attestation = shape.text("attestation", length_max=TEXT_MAX)
-            return RelayedAnswer(organization, attestation, results_of(shape))
+            return RelayedAnswer(organization, attestation, results_of(shape), receipt_of(shape))
         except RefusedDocument as error:
             raise PeerAnswerInvalid(endpoint=endpoint) from error
 

@@ -46,7 +46,7 @@ fragment ResultFields on Result { salt card { ...CardFields } asset { ...AssetFi
 SEARCH: Final = (
     """\
 query Search($question: String!, $part: String!) {
-  search(question: $question, part: $part) { attestation results { ...ResultFields } }
+  search(question: $question, part: $part) { attestation results { ...ResultFields } receipt }
 }
 """
     + _RESULT
@@ -55,7 +55,7 @@ query Search($question: String!, $part: String!) {
 ASSETS: Final = (
     """\
 query Assets($question: String!, $part: String!) {
-  assets(question: $question, part: $part) { attestation results { ...ResultFields } }
+  assets(question: $question, part: $part) { attestation results { ...ResultFields } receipt }
 }
 """
     + _RESULT
@@ -66,7 +66,7 @@ ASK: Final = (
 query Ask($question: String!, $parts: String!, $deadlineMs: Int!) {
   ask(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
     delivery
-    answers { organization status code attestation results { ...ResultFields } }
+    answers { organization status code attestation results { ...ResultFields } receipt }
     merged
   }
 }
@@ -78,7 +78,7 @@ ASK_PROGRESS: Final = (
     """\
 subscription AskProgress($question: String!, $parts: String!, $deadlineMs: Int!) {
   askProgress(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
-    answer { organization status code attestation results { ...ResultFields } }
+    answer { organization status code attestation results { ...ResultFields } receipt }
     delivery
     merged
   }
