@@ -49,6 +49,7 @@ COMMANDS = (
     Command("search", "concordat_client.search", "ask every organization one question"),
     Command("show", "concordat_client.show", "show one record by its id"),
     Command("verify", "concordat_client.verify", "check a saved answer offline"),
+    Command("verify-log", "concordat_client.verify_log", "check a proof about a disclosure log offline"),
     Command("trust", "concordat_client.trust_commands", "found, serve, fetch and verify a network's trust bundle"),
     Command("node", "concordat_node.cli", "run an organization's node", "node"),
     Command("coordinator", "concordat_coordinator.cli", "run an untrusted relay between organizations", "coordinator"),

@@ -95,6 +95,12 @@ class AnswerFileUnusable(RequesterError):
     hint = "Name a file that concordat search --save wrote, or a place where one can be written."
 
 
+class LogFileUnusable(RequesterError):
+    code = "log_file_unusable"
+    sentence = "{path} cannot be used: {problem}."
+    hint = "Name a file with a checkpoint, a receipt or a consistency proof."
+
+
 class RootNotPinned(RefusedDocument):
     code = "root_not_pinned"
     sentence = "This client has no root fingerprint of the network {network!r}."

@@ -28,25 +28,30 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command."""
     verify = subparsers.add_parser("verify", help="check a saved answer offline", description=_DESCRIPTION)
     verify.add_argument("answer", type=Path, metavar="ANSWER", help="a file that search --save wrote")
-    verify.add_argument("--bundle", type=Path, required=True, metavar="ZIP", help="the network's trust bundle")
-    root = verify.add_mutually_exclusive_group()
+    add_bundle_arguments(verify)
+    verify.add_argument("--pin", action="store_true", help="when all holds, remember --root-sha256 for this network")
+    verify.set_defaults(run=run_verify)
+
+
+def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every offline check needs: the bundle, the root fingerprint, a time."""
+    parser.add_argument("--bundle", type=Path, required=True, metavar="ZIP", help="the network's trust bundle")
+    root = parser.add_mutually_exclusive_group()
     root.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
     root.add_argument("--network", metavar="NAME", help="a network whose root fingerprint is pinned here")
-    verify.add_argument("--pin", action="store_true", help="when all holds, remember --root-sha256 for this network")
-    verify.add_argument("--at", metavar="TIME", help="verify at this time instead of the time of the answers")
-    verify.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    verify.set_defaults(run=run_verify)
+    parser.add_argument("--at", metavar="TIME", help="verify at this time instead of the time of the signatures")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Verify and say in words what was checked."""
     from concordat_client.config import config_dir, pin_root
     from concordat_client.plain_text import as_json
-    from concordat_trust.answer import verify_saved_answer
+    from concordat_trust.answer import SavedAnswer, verify_saved_answer
 
     data = _read(arguments.answer)
-    root_sha256 = _root(arguments, data)
-    verified = verify_saved_answer(data, bundle_at=_bundle_at(arguments, root_sha256))
+    root_sha256 = given_root(arguments, lambda: SavedAnswer.parse(data).network)
+    verified = verify_saved_answer(data, bundle_at=bundle_reader(arguments, root_sha256))
     if arguments.pin and arguments.root_sha256:
         pin_root(config_dir(), verified.saved.network, root_sha256)
     records = sum(len(answer.records) for answer in verified.answers)
@@ -58,18 +63,21 @@ def run_verify(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _root(arguments: argparse.Namespace, data: bytes) -> str:
-    """Return the fingerprint given, else the one pinned for the network given, else for the one the answer names."""
+def given_root(arguments: argparse.Namespace, named: Callable[[], str]) -> str:
+    """Return the fingerprint given, else the one pinned for the network given, else for the one the file names.
+
+    Raises: RootNotPinned, and what `named` raises.
+    """
     from concordat_client.config import config_dir, pinned_root
     from concordat_client.fingerprint import read_fingerprint
-    from concordat_trust.saved_answer import SavedAnswer
 
     if arguments.root_sha256:
         return read_fingerprint(str(arguments.root_sha256))
-    return pinned_root(config_dir(), arguments.network or SavedAnswer.parse(data).network)
+    return pinned_root(config_dir(), arguments.network or named())
 
 
-def _bundle_at(arguments: argparse.Namespace, root_sha256: str) -> Callable[[int], TrustedBundle]:
+def bundle_reader(arguments: argparse.Namespace, root_sha256: str) -> Callable[[int], TrustedBundle]:
+    """Return what gives the verified state of the network at a time, or at TIME. Raises: the refusals of the bundle."""
     from concordat_client.trust_actions import read_time
     from concordat_trust.bundle.store import read_bundle
     from concordat_trust.bundle.verify import verify_bundle

@@ -9,8 +9,11 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from concordat_node.log_cli import register_log
 
 if TYPE_CHECKING:
     from concordat_node.settings import Settings
@@ -34,11 +37,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     load = _command(commands, "import", "import records from a file with one JSON object per line", run_import)
     load.add_argument("file", type=Path, metavar="FILE", help="the NDJSON file")
     _command(commands, "doctor", "say what this node has and what it lacks, with the fix", run_doctor)
-    log = commands.add_parser("log", help="read the disclosure log")
+    log = commands.add_parser("log", help="read, check and prove the disclosure log")
     entries = log.add_subparsers(dest="log_command", required=True, metavar="COMMAND")
-    listing = _command(entries, "list", "list entries in the order of writing", run_log_list)
-    listing.add_argument("--after", type=int, default=-1, metavar="POSITION", help="begin after this position (from 0)")
-    listing.add_argument("--limit", type=int, default=100, help="entries at most (default 100, up to 1000)")
+    register_log(partial(_command, entries))
 
 
 def _register_init(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -92,6 +93,7 @@ def _telling(run: Command) -> Command:
 def exit_code(error: ConcordatError) -> int:
     """Return the exit code of DESIGN section 12 for an error."""
     from concordat_node.errors import NodeNotMember
+    from concordat_node.ledger.commands import LogContradictsCheckpoint
     from concordat_node.settings import SettingInvalid, SettingMissing, SettingsUnreadable, SettingUnknown
     from concordat_trust.errors import PeerFailure, RefusedDocument
 
@@ -99,6 +101,8 @@ def exit_code(error: ConcordatError) -> int:
         return EXIT_TRUST
     if isinstance(error, PeerFailure):
         return EXIT_UNREACHABLE
+    if isinstance(error, LogContradictsCheckpoint):
+        return EXIT_FINDING
     if isinstance(error, SettingInvalid | SettingMissing | SettingUnknown | SettingsUnreadable):
         return EXIT_USAGE
     return EXIT_UNEXPECTED
@@ -168,20 +172,6 @@ def run_doctor(arguments: argparse.Namespace) -> int:
             if finding.hint:
                 print(f"     {finding.hint}")
     return EXIT_DONE if is_well else EXIT_FINDING
-
-
-def run_log_list(arguments: argparse.Namespace) -> int:
-    """List entries of the disclosure log."""
-    from concordat_node.ledger.words import entry_line
-    from concordat_node.setup import log_entries
-
-    for stored in log_entries(_settings(arguments), after=arguments.after, limit=arguments.limit):
-        if arguments.json:
-            told = {"entry": stored.entry, "leaf": stored.leaf, "position": stored.position, "salt": stored.salt}
-            print(json.dumps(told))
-        else:
-            print(entry_line(stored))
-    return EXIT_DONE
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -1,4 +1,4 @@
-"""What an operator does with a node that is not serving: make one, fill it, read its log."""
+"""What an operator does with a node that is not serving: make one, fill it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 from concordat_node.app import in_force, make_poller, make_private_folder, now, open_registry
 from concordat_node.errors import IdSecretUnusable, SettingsFileExists
 from concordat_node.home.home_key import save_home_key
-from concordat_node.ledger.ledger import Ledger, StoredEntry
-from concordat_node.registry.engine import open_ledger_database
 from concordat_node.registry.ndjson_import import ImportReport
 from concordat_node.registry.ndjson_import import run_import as import_records
 from concordat_node.registry.rules import Owner
@@ -135,12 +133,3 @@ def read_id_secret(settings: Settings) -> bytes:
     if len(secret) != SECRET_BYTES:
         raise IdSecretUnusable(path=str(path), problem=f"has not {SECRET_BYTES} bytes")
     return secret
-
-
-def log_entries(settings: Settings, *, after: int, limit: int) -> tuple[StoredEntry, ...]:
-    """Return entries of the disclosure log. Raises: LogUnavailable, LogTooNew, the storage failures."""
-    ledger = Ledger(open_ledger_database(settings.data_dir / "ledger.sqlite"))
-    try:
-        return ledger.entries(after=after, limit=limit)
-    finally:
-        ledger.close()

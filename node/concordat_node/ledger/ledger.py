@@ -113,6 +113,11 @@ class Ledger:
         with _unavailable(), database.writing() as connection:
             prepare(connection)
 
+    @property
+    def database(self) -> Database:
+        """The log's database, for who reads it whole (`verifying`)."""
+        return self._database
+
     def append(self, entry: LogEntry, *, salt: bytes) -> Logged:
         """Commit the entry and consume its token; return its place in the tree that it is the last leaf of.
 
