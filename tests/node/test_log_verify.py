@@ -154,7 +154,9 @@ def test_a_checkpoint_of_another_organization_says_nothing_of_this_log(log: Path
 def test_so_many_findings_are_told(tmp_path: Path, damaged: int, is_cut: bool) -> None:
     path = tmp_path / "ledger.sqlite"
     write_log(path, FINDINGS_MAX + 5)
-    edit(path, "UPDATE entry SET at = 1 WHERE position < " + str(damaged))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE entry SET at = 1 WHERE position < ?", (damaged,))
+        connection.commit()
     report = verify(path)
     assert (len(report.findings), report.is_cut) == (FINDINGS_MAX, is_cut)
     assert report.to_json()["ok"] is False
