@@ -60,7 +60,7 @@ def run_verify_log(arguments: argparse.Namespace) -> int:
 
 def _lines(verified: VerifiedLogDocument) -> Iterator[str]:
     from concordat_client.plain_text import plain
-    from concordat_client.render import time_words
+    from concordat_trust.times import time_words
 
     state, told = verified.checkpoint, verified.to_json()
     yield f"{state.organization} signed this state of its disclosure log in {plain(state.network)}:"

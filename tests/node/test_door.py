@@ -79,6 +79,7 @@ def test_document_ids_are_what_peers_agreed_on() -> None:
         "search": "a645492aada58e6e8b8087e5c3307fa0fb2cfd140d67e13d875ce7af3e2c5624",
         "assets": "28102ce9e619b03b68670825115a5e60b66b0b4bcf7d86a0ca9e4728c549f931",
         "ask": "abe0846785a3abde8f712fb7c590eebc0f775a56b0e42578118ce7c01d624e12",
+        "askProgress": "ba04e88c09e61f14712560b5bfb0bc608032e83d4d7c5846e87e2d7ba84a83f2",
     }
     assert all(document_id(text) == DOCUMENT_IDS[name] for name, text in DOCUMENTS.items())
     assert len(parse(documents.ASK).definitions) == 6
