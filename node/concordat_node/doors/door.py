@@ -17,7 +17,7 @@ import logging
 from inspect import isawaitable
 from typing import Any, cast
 
-from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType, execute
+from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationDefinitionNode, execute
 
 from concordat_node.doors.caller import Caller, bearer_of, purpose_of
 from concordat_node.doors.cost import check_cost
@@ -35,6 +35,7 @@ from concordat_node.doors.errors import (
     GraphqlMethodRefused,
     GraphqlNotAcceptable,
     GraphqlOperationUnknown,
+    GraphqlQueriesOnly,
     GraphqlRequestMalformed,
     GraphqlSyntaxInvalid,
     GraphqlVariablesInvalid,
@@ -69,6 +70,7 @@ _READ_AS_GRAPHQL = (
     GraphqlCostExceeded,
     GraphqlIntrospectionOff,
     GraphqlOperationUnknown,
+    GraphqlQueriesOnly,
     GraphqlVariablesInvalid,
 )
 """With these, a caller who accepts JSON only gets 200, as the specification has it."""
@@ -131,8 +133,6 @@ class FederationDoor:
         graphql = read_request(request)
         document = self._documents.read(graphql.query)
         operation = operation_of(document, graphql.operation_name)
-        if graphql.is_get and operation.operation is not OperationType.QUERY:
-            raise GraphqlMethodRefused
         check_cost(self._schema, document, operation, graphql.variables)
         result = await self._execute(document, operation, graphql, caller)
         return _response(200, _result_json(result), media_type)

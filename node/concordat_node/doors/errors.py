@@ -40,7 +40,7 @@ class GraphqlNotAcceptable(RequesterError):
 
 class GraphqlMethodRefused(RequesterError):
     code = "graphql_method_refused"
-    sentence = "GET is for queries; other methods than GET and POST are not served."
+    sentence = "A federation door is asked by GET or POST."
     hint = "Use POST."
 
 
@@ -72,6 +72,12 @@ class GraphqlIntrospectionOff(RequesterError):
     code = "graphql_introspection_off"
     sentence = "This door does not describe itself by introspection."
     hint = "Read the schema with `_service { sdl }`, or take the file from the project."
+
+
+class GraphqlQueriesOnly(RequesterError):
+    code = "graphql_queries_only"
+    sentence = "This door takes queries; there are no mutations and no subscriptions."
+    hint = "Records are registered under /v1; progress is streamed by the home node's own API."
 
 
 class GraphqlVariablesInvalid(RequesterError):

@@ -57,7 +57,6 @@ class GraphqlRequest:
     query: str
     variables: JsonObject
     operation_name: str | None
-    is_get: bool
 
 
 def read_request(request: HttpRequest) -> GraphqlRequest:
@@ -66,7 +65,7 @@ def read_request(request: HttpRequest) -> GraphqlRequest:
     Raises: GraphqlMethodRefused, GraphqlMediaTypeUnsupported, GraphqlBodyTooLarge, GraphqlRequestMalformed.
     """
     if request.method == "GET":
-        return _request(_from_address(request.query), is_get=True)
+        return _request(_from_address(request.query))
     if request.method != "POST":
         raise GraphqlMethodRefused
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -75,7 +74,7 @@ def read_request(request: HttpRequest) -> GraphqlRequest:
         raise GraphqlMediaTypeUnsupported
     if len(request.body) > BODY_BYTES_MAX:
         raise GraphqlBodyTooLarge(bytes_max=BODY_BYTES_MAX)
-    return _request(_object(request.body), is_get=False)
+    return _request(_object(request.body))
 
 
 def _from_address(query: bytes) -> JsonObject:
@@ -108,14 +107,14 @@ def _object(data: bytes) -> JsonObject:
         raise GraphqlRequestMalformed from error
 
 
-def _request(given: JsonObject, *, is_get: bool) -> GraphqlRequest:
+def _request(given: JsonObject) -> GraphqlRequest:
     query, name = given.get("query"), given.get("operationName")
     variables, extensions = given.get("variables"), given.get("extensions")
     if not isinstance(query, str) or not isinstance(name, str | None):
         raise GraphqlRequestMalformed
     if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
         raise GraphqlRequestMalformed
-    return GraphqlRequest(query, variables or {}, name or None, is_get)
+    return GraphqlRequest(query, variables or {}, name or None)
 
 
 def accepted(accept: str | None) -> MediaType:

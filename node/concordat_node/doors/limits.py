@@ -30,7 +30,12 @@ from graphql import (
     parse,
 )
 
-from concordat_node.doors.errors import GraphqlDocumentTooLarge, GraphqlIntrospectionOff, GraphqlSyntaxInvalid
+from concordat_node.doors.errors import (
+    GraphqlDocumentTooLarge,
+    GraphqlIntrospectionOff,
+    GraphqlQueriesOnly,
+    GraphqlSyntaxInvalid,
+)
 
 TOKENS_MAX = 1_000
 NESTING_MAX = 32
@@ -53,7 +58,7 @@ _NUMBERS = frozenset({TokenKind.INT, TokenKind.FLOAT})
 def parse_bounded(text: str) -> DocumentNode:
     """Return the document of a text within all limits of this file.
 
-    Raises: GraphqlSyntaxInvalid, GraphqlDocumentTooLarge, GraphqlIntrospectionOff.
+    Raises: GraphqlSyntaxInvalid, and the refusals of `check_document`.
     """
     try:
         _count_tokens(text)
@@ -82,15 +87,19 @@ def _count_tokens(text: str) -> None:
 
 
 def check_document(document: DocumentNode) -> None:
-    """Refuse a parsed document beyond the limits. Raises: GraphqlDocumentTooLarge, GraphqlIntrospectionOff."""
+    """Refuse a parsed document beyond the limits.
+
+    Raises: GraphqlDocumentTooLarge, GraphqlIntrospectionOff, GraphqlQueriesOnly (nothing is written through these
+    doors, so a mutation is refused by GET and by POST alike).
+    """
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     _at_most("operations", len(operations), OPERATIONS_MAX)
     _at_most("fragments", len(fragments), FRAGMENTS_MAX)
     for operation in operations:
         _at_most("variables", len(operation.variable_definitions or ()), VARIABLES_MAX)
-        if operation.operation is OperationType.SUBSCRIPTION:
-            _at_most("subscriptions", 1, 0)
+        if operation.operation is not OperationType.QUERY:
+            raise GraphqlQueriesOnly
     walk = _Walk({node.name.value: node for node in fragments})
     for operation in operations:
         walk.enter(operation)

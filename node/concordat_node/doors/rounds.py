@@ -12,20 +12,24 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from concordat_node.doors.caller import Caller
-from concordat_node.doors.errors import OrganizationSilent, RepresentationsTooMany, RoundsTooMany
+from concordat_node.doors.errors import DoorFailed, OrganizationSilent, RepresentationsTooMany, RoundsTooMany
 from concordat_node.home.ask import Asked, Asker
 from concordat_node.home.requests import parse_assets, parse_search
 from concordat_node.home.saving import saved_answer
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.errors import ConcordatError
+from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.merge import ANSWERED, Entry
 from concordat_trust.question import IDS_MAX as IDS_PER_QUESTION
+
+_log = logging.getLogger("concordat.node.doors")
 
 ROUNDS_MAX = 8
 IDS_MAX = 150
@@ -95,10 +99,9 @@ class Rounds:
             found = await self._ask_assets(ids)
         except ConcordatError as error:
             found = dict.fromkeys(ids, error)
-        except BaseException:
-            for key in ids:
-                self._futures[key].cancel()
-            raise
+        except Exception as error:  # noqa: BLE001 - a task of its own: whoever waits for a record must get an end
+            _log.error("failed: %s", without_texts(error))
+            found = dict.fromkeys(ids, DoorFailed())
         for key in ids:
             if not self._futures[key].done():
                 self._futures[key].set_result(found.get(key))
