@@ -68,11 +68,12 @@ def request_of(case: dict[str, Any], scope: Scope, token: str) -> HttpRequest:
 async def cpu_seconds(door: FederationDoor, request: HttpRequest) -> tuple[HttpResponse, float]:
     """Return the answer, and the least CPU time of three attempts."""
     spent = []
+    answers = []
     for _ in range(3):
         started = time.process_time()
-        response = await door.handle(request)
+        answers.append(await door.handle(request))
         spent.append(time.process_time() - started)
-    return response, min(spent)
+    return answers[0], min(spent)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
+from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.rules import Imported
 from tests.factories.doors import GUEST, NETWORK_PATH, SUBGRAPH_PATH, Institution, make_institution
 from tests.factories.node import asset_id, attributes_of, make_asset
@@ -83,14 +84,14 @@ class Supergraph:
 
 
 @pytest_asyncio.fixture
-async def supergraph(tmp_path: Path) -> AsyncIterator[Supergraph]:
+async def supergraph(tmp_path: Path, opa: OpaPolicyEngine) -> AsyncIterator[Supergraph]:
     records: dict[str, list[Imported]] = {org: list(default_records(org)) for org in ORGANIZATIONS}
     for org in ORGANIZATIONS:
         # For registered people; a guest does not see it.
         attributes = attributes_of(sensitivity=1)
         records[org].append(make_asset(f"{org}-registered", attributes, org=org))
     records[NORTH] += [make_asset(f"many-{n}", org=NORTH) for n in range(21)]
-    institution = make_institution(tmp_path, records)
+    institution = make_institution(tmp_path, records, engine=opa)
     async with AsyncExitStack() as stack:
         stack.callback(institution.home.home.close)
         host, port = await stack.enter_async_context(served(uvicorn.Config(institution.app)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from graphql import parse
 from hypothesis import given
@@ -32,7 +34,7 @@ def aliases(count: int) -> str:
     return " ".join(f"a{number}:b" for number in range(count))
 
 
-LIMITS = {
+LIMITS: dict[str, tuple[int, Callable[[int], str]]] = {
     "tokens": (limits.TOKENS_MAX, lambda n: "{f0(l:[" + "1 " * (n - 9) + "])}"),
     "levels of nesting": (limits.NESTING_MAX, lambda n: "{f(l:" + "[" * (n - 2) + "]" * (n - 2) + ")}"),
     "digits in a number": (limits.NUMBER_LENGTH_MAX, lambda n: "{f(n:" + "1" * n + ")}"),

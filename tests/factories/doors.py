@@ -27,6 +27,7 @@ from concordat_trust.wire.transport import PeerUnreachable, WireRequest, WireRes
 from tests.factories.home import HOME, TestHome, make_home
 from tests.factories.network import TestNetwork, make_network
 from tests.factories.node import Entropy, TestNode, make_node
+from tests.factories.streaming import STREAM_HEADERS, read_whole
 from tests.federation.memory_transport import Handler
 
 __all__ = ["ANALYST", "GUEST", "NETWORK_PATH", "SUBGRAPH_PATH", "Institution", "make_institution"]
@@ -105,6 +106,16 @@ class Institution:
         return [(orgs[at], *_question_of(request)) for at, request in asked if at in orgs]
 
 
+def _in_one_piece(door: RelayDoor) -> Handler:
+    async def handler(request: WireRequest) -> WireResponse:
+        async with door.opened(request) as answer:
+            if isinstance(answer, WireResponse):
+                return answer
+            return WireResponse(200, STREAM_HEADERS, await read_whole(answer))
+
+    return handler
+
+
 def _question_of(request: WireRequest) -> tuple[JsonObject, JsonObject]:
     variables = parse_object(request.body, bytes_max=1_000_000)["variables"]
     assert isinstance(variables, dict)
@@ -146,7 +157,9 @@ def make_institution(
         clock=home.clock,
         entropy=Entropy("relay"),
     )
-    from_home = CountingTransport({endpoint[RELAY]: RelayDoor(relay).handle, endpoint[HOME]: nodes[HOME].handle})
+    from_home = CountingTransport(
+        {endpoint[RELAY]: _in_one_piece(RelayDoor(relay)), endpoint[HOME]: nodes[HOME].handle}
+    )
     home.transport.by_endpoint |= {endpoint[RELAY]: from_home, endpoint[HOME]: from_home}
     app = home.app
     app.include_router(build_doors_router(home.home))
