@@ -1,39 +1,13 @@
-"""Making text from elsewhere safe to print: it can neither move the cursor, nor hide, nor turn the line around.
-
-Titles, names, notices and even error texts come from other organizations. Control characters (ANSI sequences begin with
-one), invisible and bidirectional format characters, surrogates and private characters become U+FFFD; line breaks become
-spaces; long runs of combining marks are cut. What is printed as JSON is escaped to ASCII instead.
-"""
+"""Printing: text from elsewhere passes `plain`; what is printed as JSON is escaped to ASCII instead."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
 
 from concordat_trust.canonical import Json
+from concordat_trust.plain_text import LENGTH_MAX, MARKS_MAX, REPLACEMENT, plain
 
-LENGTH_MAX = 2_000
-MARKS_MAX = 3
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-_BREAKS = frozenset({"Zl", "Zp"})
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-
-
-def plain(value: object, *, length_max: int = LENGTH_MAX) -> str:
-    """Return text that prints as itself on one line; longer text ends in an ellipsis."""
-    text = value if isinstance(value, str) else str(value)
-    shown: list[str] = []
-    marks = 0
-    for character in text[: length_max + 1]:
-        category = unicodedata.category(character)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if character in "\t\n\r" or category in _BREAKS:
-            shown.append(" ")
-        elif category in _HIDDEN:
-            shown.append(REPLACEMENT)
-        elif marks <= MARKS_MAX:
-            shown.append(character)
-    return "".join(shown) if len(text) <= length_max else "".join(shown[:length_max]) + "…"
+__all__ = ["LENGTH_MAX", "MARKS_MAX", "REPLACEMENT", "as_json", "plain"]
 
 
 def as_json(value: Json) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from concordat_client.plain_text import plain
-from concordat_client.statuses import notice_words, records_words, status_words
 from concordat_trust.canonical import Json
 from concordat_trust.policy_words import grantor_words, missing_words
 from concordat_trust.times import time_words
-from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS
+from concordat_trust.words import modifier_words, notice_words, permission_words, records_words, status_words
 
 Object = Mapping[str, Json]
 SUMMARY_MAX = 300
@@ -212,15 +211,10 @@ def _missing_words(missing: Object) -> str:
 
 
 def _condition_words(conditions: Object) -> Iterator[str]:
-    permission = str(conditions.get("permission"))
-    yield _duo(permission, DUO_PERMISSIONS)
+    yield permission_words(str(conditions.get("permission")))
     if conditions.get("disease"):
         yield f"only for {plain(conditions.get('disease'), length_max=60)}"
     for modifier in objects(conditions.get("modifiers")):
         parameters = objects(modifier.get("parameters"))
         values = " ".join(plain(item.get("value"), length_max=60) for item in parameters)
-        yield _duo(str(modifier.get("code")), DUO_MODIFIERS) + (f" ({values})" if values else "")
-
-
-def _duo(code: str, table: Mapping[str, tuple[str, str]]) -> str:
-    return f"{table[code][1]} [{code}]" if code in table else plain(code, length_max=60)
+        yield modifier_words(str(modifier.get("code"))) + (f" ({values})" if values else "")

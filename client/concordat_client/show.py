@@ -59,7 +59,7 @@ def _entries(result: JsonObject) -> list[JsonObject]:
 def _print(result: JsonObject, arguments: argparse.Namespace) -> None:
     from concordat_client.plain_text import as_json
     from concordat_client.render import completeness_lines, obj, objects, record_lines
-    from concordat_client.statuses import notice_words, status_words
+    from concordat_trust.words import notice_words, status_words
 
     if arguments.json:
         saved = None if arguments.save is None else str(arguments.save)

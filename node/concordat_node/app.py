@@ -226,6 +226,7 @@ def _home_routers(node: Node) -> list[APIRouter]:
     from concordat_node.home.httpx_transport import HttpxTransport  # noqa: PLC0415
     from concordat_node.home.mint import HomeKeys  # noqa: PLC0415
     from concordat_node.home.settings import parse_home_settings  # noqa: PLC0415
+    from concordat_node.portal.api import build_portal_router  # noqa: PLC0415
 
     transport = HttpxTransport(ca_file=settings.ca_file, proxy=settings.egress_proxy or None)
     home = open_home(
@@ -245,7 +246,8 @@ def _home_routers(node: Node) -> list[APIRouter]:
     )
     node._closing.callback(home.close)
     node._closing.push_async_callback(transport.close)
-    return [build_home_router(home), build_doors_router(home)]
+    node._closing.push_async_callback(home.stop)
+    return [build_home_router(home), build_doors_router(home), build_portal_router(home)]
 
 
 def in_force(poller: BundlePoller) -> TrustedBundle | None:

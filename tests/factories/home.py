@@ -21,6 +21,7 @@ from concordat_node.home.api import build_home_router
 from concordat_node.home.home import Home, open_home
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.settings import HomeSettings, parse_home_settings
+from concordat_node.portal.api import build_portal_router
 from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.ids import OrgId
@@ -192,6 +193,13 @@ class TestHome:
         opened = await client.post("/v1/session", json={"code": answer["code"], "code_verifier": CLI_VERIFIER})
         return str(opened.json()["session_token"])
 
+    async def sign_in_browser(self, client: httpx.AsyncClient, *, next_path: str = "") -> httpx.Response:
+        """Sign the provider's person in as a browser does; the client keeps the cookie. Return the last answer."""
+        begun = await client.get("/portal/login", params={"next": next_path})
+        location = begun.headers["location"]
+        query = {"code": self.provider.authorize(location), "state": dict(parse_qsl(urlsplit(location).query))["state"]}
+        return await client.get("/login/callback", params=query)
+
 
 def form_of(page: httpx.Response) -> dict[str, str]:
     """Return the fields of the confirmation page's form."""
@@ -234,4 +242,5 @@ def make_home(directory: Path, *, network: TestNetwork | None = None, settings: 
     )
     app = FastAPI()
     app.include_router(build_home_router(home))
+    app.include_router(build_portal_router(home))
     return TestHome(home, network, clock, provider, transport, app)

@@ -16,14 +16,12 @@ from concordat_node.home.errors import (
     ClaimNotAssertable,
     HomeSettingsInvalid,
     HomeStorageFailed,
-    JobNotFound,
     NotSignedIn,
     PersonNotMapped,
 )
 from concordat_node.home.home_key import HomeKeyUnusable, load_home_key, save_home_key
-from concordat_node.home.jobs import JOBS_PER_SESSION_MAX, Job, JobStore, purpose_bytes
 from concordat_node.home.pseudonym import pseudonym
-from concordat_node.home.sessions import SESSIONS_PER_SUBJECT_MAX, Person, Session, SessionStore
+from concordat_node.home.sessions import SESSIONS_PER_SUBJECT_MAX, Person, SessionKind, SessionStore
 from concordat_node.home.settings import is_trustworthy_url, parse_home_settings
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.question import Purpose
@@ -45,15 +43,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def sessions(engine: Engine) -> SessionStore:
     return SessionStore(engine, idle_s=IDLE_S, absolute_s=ABSOLUTE_S, entropy=Entropy())
-
-
-@pytest.fixture
-def jobs(engine: Engine) -> JobStore:
-    return JobStore(engine, entropy=Entropy("jobs"))
-
-
-def make_job(job_id: str = "job-1", *, ends_at: int = NOW + 100) -> Job:
-    return Job(job_id, purpose_bytes(PURPOSE), b"{}", b'{"saved":1}', ends_at)
 
 
 def test_a_failed_statement_does_not_quote_its_values(engine: Engine, sessions: SessionStore) -> None:
@@ -110,16 +99,25 @@ def test_an_unknown_token_is_not_signed_in(sessions: SessionStore, token: str) -
         sessions.resolve(token, now=NOW)
 
 
-def test_signing_out_ends_the_session_and_its_stored_searches(sessions: SessionStore, jobs: JobStore) -> None:
+def test_signing_out_ends_the_session(sessions: SessionStore) -> None:
     token, session = sessions.open(PERSON, now=NOW)
-    jobs.store(make_job(), session, now=NOW)
-    sessions.close(token)
+    assert sessions.close(token) == session.session_id
     with pytest.raises(NotSignedIn):
         sessions.resolve(token, now=NOW)
-    with pytest.raises(JobNotFound):
-        jobs.load("job-1", session, now=NOW)
     with pytest.raises(NotSignedIn):
         sessions.close(token)
+
+
+@pytest.mark.parametrize(("kind", "other"), [("program", "browser"), ("browser", "program")])
+def test_a_token_of_one_kind_is_none_of_the_other(
+    sessions: SessionStore, kind: SessionKind, other: SessionKind
+) -> None:
+    token, _ = sessions.open(PERSON, now=NOW, kind=kind)
+    with pytest.raises(NotSignedIn):
+        sessions.resolve(token, now=NOW, kind=other)
+    with pytest.raises(NotSignedIn):
+        sessions.close(token, kind=other)
+    assert sessions.resolve(token, now=NOW, kind=kind).subject == PERSON.subject
 
 
 def test_the_oldest_session_makes_room(sessions: SessionStore) -> None:
@@ -128,56 +126,6 @@ def test_the_oldest_session_makes_room(sessions: SessionStore) -> None:
     with pytest.raises(NotSignedIn):
         sessions.resolve(first, now=NOW + 30)
     assert all(sessions.resolve(token, now=NOW + 30) for token in others)
-
-
-def test_a_stored_search_is_read_by_its_own_session_only(sessions: SessionStore, jobs: JobStore) -> None:
-    _, mine = sessions.open(PERSON, now=NOW)
-    _, same_person = sessions.open(PERSON, now=NOW)
-    jobs.store(make_job(), mine, now=NOW)
-    assert jobs.load("job-1", mine, now=NOW).answer == b'{"saved":1}'
-    with pytest.raises(JobNotFound):
-        jobs.load("job-1", same_person, now=NOW)
-    stranger = Session(mine.session_id, "person-2", mine.claims, mine.ends_at)
-    with pytest.raises(JobNotFound):
-        jobs.load("job-1", stranger, now=NOW)
-
-
-def test_a_stored_search_is_bound_to_its_purpose(sessions: SessionStore, jobs: JobStore) -> None:
-    _, session = sessions.open(PERSON, now=NOW)
-    jobs.store(make_job(), session, now=NOW)
-    jobs.load("job-1", session, now=NOW, purpose=PURPOSE)
-    with pytest.raises(JobNotFound):
-        jobs.load("job-1", session, now=NOW, purpose=Purpose("HMB", commercial=True))
-
-
-def test_a_stored_search_is_gone_when_what_it_shows_is_no_longer_valid(sessions: SessionStore, jobs: JobStore) -> None:
-    _, session = sessions.open(PERSON, now=NOW)
-    jobs.store(make_job(ends_at=NOW + 100), session, now=NOW)
-    jobs.load("job-1", session, now=NOW + 99)
-    with pytest.raises(JobNotFound):
-        jobs.load("job-1", session, now=NOW + 100)
-
-
-def test_a_stored_search_never_outlives_its_session(sessions: SessionStore, jobs: JobStore) -> None:
-    _, session = sessions.open(PERSON, now=NOW)
-    jobs.store(make_job(ends_at=NOW + 10 * ABSOLUTE_S), session, now=NOW)
-    assert jobs.load("job-1", session, now=NOW).ends_at == session.ends_at
-
-
-def test_nothing_is_stored_for_a_session_that_ended_meanwhile(sessions: SessionStore, jobs: JobStore) -> None:
-    token, session = sessions.open(PERSON, now=NOW)
-    sessions.close(token)
-    with pytest.raises(NotSignedIn):
-        jobs.store(make_job(), session, now=NOW)
-
-
-def test_the_oldest_stored_search_makes_room(sessions: SessionStore, jobs: JobStore) -> None:
-    _, session = sessions.open(PERSON, now=NOW)
-    for i in range(JOBS_PER_SESSION_MAX + 1):
-        jobs.store(make_job(f"job-{i}", ends_at=NOW + 1_000), session, now=NOW + i)
-    with pytest.raises(JobNotFound):
-        jobs.load("job-0", session, now=NOW + 60)
-    jobs.load("job-1", session, now=NOW + 60)
 
 
 def test_the_home_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:

@@ -120,6 +120,14 @@ def unverified_claims(token: str, *, bytes_max: int = TOKEN_BYTES_MAX) -> JsonOb
     return _read(token, bytes_max).claims
 
 
+def unverified_key_id(token: str, *, bytes_max: int = TOKEN_BYTES_MAX) -> KeyId:
+    """Return the key that a well-formed token names, NOT VERIFIED unless somebody has verified the token.
+
+    Raises: TokenMalformed and its subclasses.
+    """
+    return _read(token, bytes_max).key_id
+
+
 def claimed_issue_time(token: str, *, bytes_max: int = TOKEN_BYTES_MAX) -> int:
     """Return the `iat` that a token claims, NOT VERIFIED: good only for choosing the bundle to verify it against.
 

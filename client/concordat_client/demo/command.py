@@ -112,13 +112,14 @@ def _invite(story: Story, say: Say) -> None:
     for name, address in layout.addresses.items():
         say(f"  {name:<18} {address}")
     say(f"  {'root fingerprint':<18} {layout.ceremony.root_sha256}")
-    person = layout.topology.persons[1].subject
-    say("Ask it something else, in another terminal, as one of the three:")
-    say(f"  XDG_CONFIG_HOME={layout.person_folder(person)} ./concordat search 'data sets about trials' --purpose HMB")
-    say("or sign in yourself, with one of these names and passwords:")
-    say(f"  ./concordat login --home {layout.addresses[layout.topology.home]}")
+    home, person = layout.addresses[layout.topology.home], layout.topology.persons[1].subject
+    say("Open the portal in a browser, and sign in as one of these persons:")
+    say(f"  {home}/portal/")
     for each in layout.topology.persons:
-        say(f"  {each.subject:<22} {each.password}")
+        say(f"  {each.subject:<22} {each.password:<14} {each.title}")
+    say("or ask in another terminal, as one of the three, or signed in yourself:")
+    say(f"  XDG_CONFIG_HOME={layout.person_folder(person)} ./concordat search 'data sets about trials' --purpose HMB")
+    say(f"  ./concordat login --home {home}")
 
 
 def _opa() -> tuple[str, str]:

@@ -44,7 +44,7 @@ _SECURITY = {
     "cache-control": "no-store",
     # The form's answer redirects to the home node and on to the command line, both on loopback ports.
     "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "form-action 'self' http://127.0.0.1:* http://localhost:* http://[::1]:*",
+    "form-action 'self' http://127.0.0.1:* http://localhost:*",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }

@@ -6,43 +6,53 @@ Rules of this file:
   {"error": {code, message, hint}}.
 * Everything but signing in needs a session: 401 `not_signed_in` otherwise. The token travels in `authorization` only,
   never in a cookie or an address, so another site cannot make a browser ask. The cookie of a sign-in under way is of
-  use at /login alone.
+  use at /login alone, that of a browser's session in the portal alone.
 * Nothing is cached: answers differ from person to person.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import ParamSpec
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from concordat_node.home.ask import Asked
+from concordat_node.home.browser_cookies import (
+    BROWSER_LOGIN_COOKIE,
+    begin_browser_session,
+    browser_token,
+    end_browser_login,
+)
 from concordat_node.home.claims import within_caps
 from concordat_node.home.confirm_page import FIELD as CONFIRM_FIELD
 from concordat_node.home.confirm_page import ConfirmPage
-from concordat_node.home.errors import ContentTypeUnsupported, HomeStorageFailed, LoginRequestMalformed, NotSignedIn
+from concordat_node.home.errors import (
+    ContentTypeUnsupported,
+    HomeStorageFailed,
+    JobNotFound,
+    LoginRequestMalformed,
+    NotSignedIn,
+)
+from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
 from concordat_node.home.http_status import status_of
-from concordat_node.home.jobs import Job, purpose_bytes
+from concordat_node.home.job_runner import Asking
 from concordat_node.home.login import Redirect
 from concordat_node.home.pending import PENDING_S
 from concordat_node.home.pseudonym import pseudonym
 from concordat_node.home.requests import BODY_BYTES_MAX, parse_assets, parse_form, parse_redeem, parse_search
-from concordat_node.home.result import ShownJob, result_json
-from concordat_node.home.saving import saved_answer
-from concordat_node.home.sentence import Understood
+from concordat_node.home.result import job_json
 from concordat_node.home.sessions import Session
 from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_bytes
 from concordat_trust.errors import ConcordatError
 from concordat_trust.failure_log import without_texts
-from concordat_trust.ids import OrgId
-from concordat_trust.question import Question
 
 COOKIE = "concordat_login"
+LABEL_MAX = 500
 FORM = "application/x-www-form-urlencoded"
 _HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
 _log = logging.getLogger("concordat.node.home")
@@ -62,6 +72,8 @@ def build_home_router(home: Home) -> APIRouter:
     router.add_api_route("/v1/session", routes.close_session, methods=["DELETE"])
     router.add_api_route("/v1/whoami", routes.whoami, methods=["GET"])
     router.add_api_route("/v1/questions", routes.ask, methods=["POST"])
+    router.add_api_route("/v1/questions/{job_id}", routes.question, methods=["GET"])
+    router.add_api_route("/v1/questions/{job_id}/events", routes.question_events, methods=["GET"])
     router.add_api_route("/v1/questions/{job_id}/answer", routes.answer, methods=["GET"])
     router.add_api_route("/v1/assets", routes.assets, methods=["POST"])
     return router
@@ -96,9 +108,32 @@ class _Routes:
 
     @_told
     async def login_callback(self, request: Request) -> Response:
-        cookie = request.cookies.get(COOKIE, "")
-        redirect = await self._home.login.complete(_single(request), cookie, now=self._home.clock())
+        query, now = _single(request), self._home.clock()
+        browser_cookie = request.cookies.get(BROWSER_LOGIN_COOKIE, "")
+        if self._home.browser_login.began(query, browser_cookie, now=now):
+            return await self._browser_callback(query, browser_cookie, request)
+        redirect = await self._home.login.complete(query, request.cookies.get(COOKIE, ""), now=now)
         return self._redirected(redirect)
+
+    async def _browser_callback(self, query: dict[str, str], cookie: str, request: Request) -> Response:
+        settings, login = self._home.settings, self._home.browser_login
+        try:
+            signed_in = await login.complete(query, cookie, now=self._home.clock())
+        except ConcordatError as error:
+            _log.warning("sign-in refused: %s", error.code)
+            failed = Response(status_code=303, headers={**_HEADERS, "location": login.failed_path(error.code)})
+            end_browser_login(failed, settings)
+            return failed
+        await self._end_earlier(request)
+        response = Response(status_code=303, headers={**_HEADERS, "location": signed_in.next_path})
+        end_browser_login(response, settings)
+        begin_browser_session(response, settings, signed_in.token)
+        return response
+
+    async def _end_earlier(self, request: Request) -> None:
+        """End what this browser was signed in as before: a new sign-in never goes on in an old session."""
+        with contextlib.suppress(NotSignedIn):
+            await self._home.end_session(browser_token(request.cookies, self._home.settings), kind="browser")
 
     @_told
     async def login_page(self, request: Request) -> Response:
@@ -122,8 +157,7 @@ class _Routes:
 
     @_told
     async def close_session(self, request: Request) -> Response:
-        token = _bearer(request)
-        await self._home.run_blocking(lambda: self._home.sessions.close(token))
+        await self._home.end_session(_bearer(request), kind="program")
         return Response(status_code=204, headers=_HEADERS)
 
     @_told
@@ -134,45 +168,52 @@ class _Routes:
     async def ask(self, request: Request) -> Response:
         session = await self._session(request)
         wanted = parse_search(await _body(request), self._home.trusted_bundle())
-        return await self._asked(wanted.question, {}, wanted.understood, session)
+        label = "" if wanted.understood is None else wanted.sentence
+        return await self._asked(Asking(wanted.question, {}, wanted.understood, label), session, request)
 
     @_told
     async def assets(self, request: Request) -> Response:
         session = await self._session(request)
         wanted = parse_assets(await _body(request), self._home.trusted_bundle())
-        return await self._asked(wanted.question, wanted.ids, None, session)
+        label = " ".join(asset for ids in wanted.ids.values() for asset in ids)[:LABEL_MAX]
+        return await self._asked(Asking(wanted.question, wanted.ids, None, label), session, request)
 
     @_told
     async def answer(self, request: Request, job_id: str) -> Response:
         session = await self._session(request)
-        now = self._home.clock()
-        job = await self._home.run_blocking(lambda: self._home.jobs.load(job_id, session, now=now))
+        job = await self._home.job(job_id, session)
+        if job.answer is None:
+            raise JobNotFound
         name = 'attachment; filename="concordat-answer.json"'
         headers = {**_HEADERS, "content-disposition": name}
         return Response(job.answer, media_type="application/json", headers=headers)
 
-    async def _asked(
-        self,
-        question: Question,
-        ids: Mapping[OrgId, tuple[str, ...]],
-        understood: Understood | None,
-        session: Session,
-    ) -> Response:
-        home, bundle = self._home, self._home.trusted_bundle()
-        asked: Asked = await home.asker.ask(question, ids, session=session, bundle=bundle)
-        now = home.clock()
-        until = asked.judged.valid_until
-        ends_at = session.ends_at if until is None else min(until, session.ends_at)
-        shown = ShownJob(home.jobs.new_id(), ends_at)
-        body = canonical_bytes(result_json(asked, understood, shown, bundle))
-        saved = saved_answer(asked, bundle, now=now)
-        job = Job(shown.job_id, purpose_bytes(question.purpose), body, saved, ends_at)
-        await home.run_blocking(lambda: home.jobs.store(job, session, now=now))
-        return Response(body, media_type="application/json", headers=_HEADERS)
+    @_told
+    async def question(self, request: Request, job_id: str) -> Response:
+        session = await self._session(request)
+        return _json(job_json(await self._home.job(job_id, session)))
+
+    @_told
+    async def question_events(self, request: Request, job_id: str) -> Response:
+        session = await self._session(request)
+        await self._home.job(job_id, session)
+        return await event_stream(self._home.runner, job_id, session, after=last_event_id(request.headers))
+
+    async def _asked(self, asking: Asking, session: Session, request: Request) -> Response:
+        home = self._home
+        job_id = await home.runner.start(asking, session, home.trusted_bundle())
+        if "respond-async" in request.headers.get("prefer", ""):
+            # RFC 7240 §4.1: the question goes on by itself; the place says where to look, and its events come there.
+            started: JsonObject = {"id": job_id, "state": "running"}
+            accepted = _json({"job": started}, 202)
+            accepted.headers["location"] = f"questions/{job_id}"
+            return accepted
+        await home.runner.finished(job_id)
+        job = await home.job(job_id, session)
+        return Response(job.result, media_type="application/json", headers=_HEADERS)
 
     async def _session(self, request: Request) -> Session:
-        token, now = _bearer(request), self._home.clock()
-        return await self._home.run_blocking(lambda: self._home.sessions.resolve(token, now=now))
+        return await self._home.session(_bearer(request), kind="program")
 
     def _person(self, session: Session) -> JsonObject:
         home, bundle = self._home, self._home.trusted_bundle()
@@ -189,7 +230,7 @@ class _Routes:
 
     def _redirected(self, redirect: Redirect) -> Response:
         response = Response(status_code=303, headers={**_HEADERS, "location": redirect.location})
-        is_secure = self._home.settings.base_url.startswith("https:")
+        is_secure = self._home.settings.is_https
         if redirect.cookie is not None:
             response.set_cookie(
                 COOKIE,

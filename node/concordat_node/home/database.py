@@ -1,4 +1,4 @@
-"""The home node's own SQLite file: sessions, completed sign-ins and their codes, stored searches.
+"""The home node's own SQLite file: sessions, completed sign-ins and their codes, stored searches and their events.
 
 Everything in it is short-lived and can be lost: people sign in again. So there is no migration: a file of another
 layout is emptied. Secrets are never stored, only their SHA-256; the file is readable by its owner alone.
@@ -9,7 +9,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from sqlalchemy import Column, Engine, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_engine
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+)
 from sqlalchemy import event as sa_event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from concordat_node.home.errors import HomeStorageFailed
 
-LAYOUT = 2
+LAYOUT = 3
 _metadata = MetaData()
 
 sessions = Table(
@@ -25,6 +37,7 @@ sessions = Table(
     _metadata,
     Column("token_hash", Text, primary_key=True),
     Column("session_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("affiliation", Text, nullable=False),
     Column("role", Text, nullable=False),
@@ -66,11 +79,26 @@ jobs = Table(
     Column("session_id", Text, ForeignKey("session.session_id", ondelete="CASCADE"), nullable=False),
     Column("subject", Text, nullable=False),
     Column("purpose", LargeBinary, nullable=False),
-    Column("result", LargeBinary, nullable=False),
-    Column("answer", LargeBinary, nullable=False),
+    Column("question", LargeBinary, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("result", LargeBinary),
+    Column("answer", LargeBinary),
+    Column("failure", LargeBinary),
     Column("created_at", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
     Index("job_session", "session_id", "created_at"),
+    UniqueConstraint("session_id", "origin"),
+)
+
+job_events = Table(
+    "job_event",
+    _metadata,
+    Column("job_id", Text, ForeignKey("job.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 

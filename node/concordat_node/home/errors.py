@@ -105,6 +105,36 @@ class JobNotFound(RequesterError):
     hint = "Ask again: a stored search ends with its session and with the validity of what it shows."
 
 
+class QuestionsTooMany(RequesterError):
+    code = "questions_too_many"
+    sentence = "{running} questions are under way already, and no more than that are asked at once."
+    hint = "Wait until one of them has been answered; nothing was asked this time."
+
+
+class QuestionInterrupted(OperatorError):
+    code = "question_interrupted"
+    sentence = "The home node stopped before all of this question's answers had arrived."
+    hint = "Ask again; other organizations may have noted the first question in their logs."
+
+
+class QuestionFailed(OperatorError):
+    code = "home_question_failed"
+    sentence = "The home node failed while it asked this question."
+    hint = "Ask again; the operator of the home node finds the place in its log."
+
+
+class FormNotOurs(RequesterError):
+    code = "form_not_ours"
+    sentence = "This form was not sent from a page of this portal in your session."
+    hint = "Open the portal again and send the form from there."
+
+
+class PageNotFound(RequesterError):
+    code = "page_not_found"
+    sentence = "There is no such page."
+    hint = "Begin at the portal's first page."
+
+
 class ContentTypeUnsupported(RequesterError):
     code = "content_type_unsupported"
     sentence = "The body of this request must be {media_type}."

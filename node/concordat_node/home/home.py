@@ -12,17 +12,22 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from concordat_node.home.ask import Asker
+from concordat_node.home.browser_login import BrowserSignIn
 from concordat_node.home.database import open_home_database
-from concordat_node.home.errors import HomeBundleUnusable
-from concordat_node.home.jobs import JobStore
+from concordat_node.home.errors import HomeBundleUnusable, JobNotFound
+from concordat_node.home.job_runner import JobRunner
+from concordat_node.home.jobs import Job, JobStore
 from concordat_node.home.login import Login, RunBlocking
 from concordat_node.home.login_cookies import LoginCookies
 from concordat_node.home.login_store import LoginStore
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.provider import IdentityProvider
-from concordat_node.home.sessions import SessionStore
+from concordat_node.home.result import RESULT_BYTES_MAX
+from concordat_node.home.sessions import Session, SessionKind, SessionStore
 from concordat_node.home.settings import HomeSettings
 from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.canonical import parse_object
+from concordat_trust.directory import OrganizationSuspended
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import StreamingTransport
 
@@ -37,9 +42,11 @@ class Home:
     organization: OrgId
     keys: HomeKeys
     login: Login
+    browser_login: BrowserSignIn
     sessions: SessionStore
     jobs: JobStore
     asker: Asker
+    runner: JobRunner
     engine: Engine
     bundle: BundleGetter
     clock: Callable[[], int]
@@ -51,6 +58,34 @@ class Home:
         if bundle is None or bundle.expires_at <= self.clock():
             raise HomeBundleUnusable
         return bundle
+
+    async def session(self, token: str, *, kind: SessionKind) -> Session:
+        """Return the session of a token, and note its use. Raises: NotSignedIn."""
+        now = self.clock()
+        return await self.run_blocking(lambda: self.sessions.resolve(token, now=now, kind=kind))
+
+    async def end_session(self, token: str, *, kind: SessionKind) -> None:
+        """End a session, its stored searches and its questions under way. Raises: NotSignedIn."""
+        session_id = await self.run_blocking(lambda: self.sessions.close(token, kind=kind))
+        await self.runner.end_session(session_id)
+
+    async def job(self, job_id: str, session: Session) -> Job:
+        """Return a stored search of this session that may still be shown.
+
+        Raises: JobNotFound, also when somebody whose answer is in it may no longer speak; OrganizationSuspended for the
+        own organization; HomeBundleUnusable.
+        """
+        bundle, now = self.trusted_bundle(), self.clock()
+        if bundle.member(self.organization).suspended:
+            raise OrganizationSuspended(organization=self.organization)
+        job = await self.run_blocking(lambda: self.jobs.load(job_id, session, now=now))
+        if job.result is not None and not _speakers(job.result) <= set(bundle.organizations):
+            raise JobNotFound
+        return job
+
+    async def stop(self) -> None:
+        """End the questions under way. Before `close`."""
+        await self.runner.close()
 
     def close(self) -> None:
         """Close the home database."""
@@ -74,12 +109,14 @@ def open_home(
     sessions = SessionStore(
         engine, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s, entropy=entropy
     )
+    provider = IdentityProvider(settings.provider, settings.redirect_uri, transport)
+    cookies, logins = LoginCookies(keys.pseudonym, entropy=entropy), LoginStore(engine, entropy=entropy)
     login = Login(
-        provider=IdentityProvider(settings.provider, settings.redirect_uri, transport),
+        provider=provider,
         issuer=settings.provider.issuer,
         mapping=settings.claims,
-        cookies=LoginCookies(keys.pseudonym, entropy=entropy),
-        logins=LoginStore(engine, entropy=entropy),
+        cookies=cookies,
+        logins=logins,
         sessions=sessions,
         run_blocking=run_blocking,
         entropy=entropy,
@@ -93,16 +130,37 @@ def open_home(
         clock=clock,
         entropy=entropy,
     )
+    jobs = JobStore(engine, entropy=entropy)
+    jobs.interrupt_all()
     return Home(
         settings=settings,
         organization=organization,
         keys=keys,
         login=login,
+        browser_login=BrowserSignIn(
+            login=login,
+            provider=provider,
+            cookies=cookies,
+            logins=logins,
+            sessions=sessions,
+            run_blocking=run_blocking,
+            entropy=entropy,
+            root=settings.portal_root,
+        ),
         sessions=sessions,
-        jobs=JobStore(engine, entropy=entropy),
+        jobs=jobs,
         asker=asker,
+        runner=JobRunner(asker=asker, jobs=jobs, clock=clock, run_blocking=run_blocking),
         engine=engine,
         bundle=bundle,
         clock=clock,
         run_blocking=run_blocking,
     )
+
+
+def _speakers(result: bytes) -> set[str]:
+    """Return the organizations whose own word a result shows."""
+    completeness = parse_object(result, bytes_max=RESULT_BYTES_MAX)["completeness"]
+    entries = completeness["entries"] if isinstance(completeness, dict) else None
+    shown = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return {str(entry["organization"]) for entry in shown if entry["proved"] is True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concordat_node.home.errors import (
     ClaimNotAssertable,
     ContentTypeUnsupported,
+    FormNotOurs,
     JobNotFound,
     LoginCodeInvalid,
     LoginRedirectRefused,
@@ -13,8 +14,10 @@ from concordat_node.home.errors import (
     LoginsTooMany,
     LoginVerifierMismatch,
     NotSignedIn,
+    PageNotFound,
     PersonNotMapped,
     PurposeNotInNetwork,
+    QuestionsTooMany,
 )
 from concordat_trust.canonical import JsonTooLarge
 from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
@@ -29,10 +32,13 @@ _STATUS: dict[type[ConcordatError], int] = {
     ClaimNotAssertable: 403,
     PersonNotMapped: 403,
     PurposeNotInNetwork: 403,
+    FormNotOurs: 403,
     JobNotFound: 404,
+    PageNotFound: 404,
     JsonTooLarge: 413,
     ContentTypeUnsupported: 415,
     LoginsTooMany: 429,
+    QuestionsTooMany: 429,
     RefusedDocument: 400,
     PeerFailure: 502,
     OperatorError: 503,

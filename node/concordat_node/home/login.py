@@ -1,5 +1,7 @@
 """Signing in from the command line: RFC 8252 loopback redirect, PKCE on both legs, one session token at the end.
 
+A browser that signs in for itself goes another way (`browser_login`), with the same provider, cookies and stores.
+
 The order, and what each step is bound to:
 
 1. `begin`     the command line's redirect address, challenge and state go, with a fresh state, nonce and verifier, into
@@ -120,7 +122,8 @@ class Login:
         if not _is_same(query.get("state", ""), login.state):
             raise LoginStateInvalid
         try:
-            person = await self._identify(query, login, now)
+            nonce, verifier = login.nonce, login.provider_verifier
+            person = await self.identify(query, nonce=nonce, verifier=verifier, now=now)
             await self._run_blocking(lambda: self._logins.use(login.state, person, now=now))
         except LoginStateInvalid:
             raise
@@ -153,14 +156,15 @@ class Login:
         person = await self._run_blocking(lambda: self._logins.redeem(code, verifier, now=now))
         return await self._run_blocking(lambda: self._sessions.open(person, now=now))
 
-    async def _identify(self, query: Mapping[str, str], login: PendingLogin, now: int) -> Person:
+    async def identify(self, query: Mapping[str, str], *, nonce: str, verifier: str, now: int) -> Person:
+        """Return whom the provider's answer names. Raises: IdTokenIssuer, LoginRefusedByProvider, the provider's."""
         # RFC 9207 §2.4: an answer that names its issuer must name ours, also an error.
         if query.get("iss", self._issuer) != self._issuer:
             raise IdTokenIssuer
         code = query.get("code", "")
         if "error" in query or not 0 < len(code) <= CODE_LENGTH_MAX:
             raise LoginRefusedByProvider
-        claims = await self._provider.identify(code, verifier=login.provider_verifier, nonce=login.nonce, now=now)
+        claims = await self._provider.identify(code, verifier=verifier, nonce=nonce, now=now)
         return Person(str(claims["sub"]), map_claims(claims, self._mapping))
 
     def _secret(self) -> str:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from concordat_node.home.errors import LoginStateInvalid
-from concordat_node.home.pending import ClientRequest, Confirmation, PendingLogin
+from concordat_node.home.pending import BrowserLogin, ClientRequest, Confirmation, PendingLogin
 from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
@@ -31,7 +31,7 @@ COOKIE_LENGTH_MAX = 3_800
 """Browsers keep 4096 bytes of name, value and attributes (RFC 6265 §6.1)."""
 _LABEL = b"concordat-login-cookie-v1"
 _SALT_BYTES, _KEY_BYTES, _NONCE_BYTES = 32, 32, 12
-_Purpose = Literal["pending", "confirmation"]
+_Purpose = Literal["pending", "confirmation", "browser"]
 
 
 class LoginCookies:
@@ -53,6 +53,34 @@ class LoginCookies:
         if isinstance(login, PendingLogin):
             return self._sealed("pending", {**fields, "nonce": login.nonce, "verifier": login.provider_verifier})
         return self._sealed("confirmation", {**fields, "form": login.form})
+
+    def seal_browser(self, login: BrowserLogin) -> str:
+        """Return the value of a browser's own cookie."""
+        fields: JsonObject = {
+            "ends_at": login.ends_at,
+            "next": login.next_path,
+            "nonce": login.nonce,
+            "state": login.state,
+            "verifier": login.provider_verifier,
+        }
+        return self._sealed("browser", fields)
+
+    def browser(self, cookie: str, *, now: int) -> BrowserLogin:
+        """Return the sign-in that this browser began for itself. Raises: LoginStateInvalid."""
+        shape = self._opened("browser", cookie)
+        try:
+            login = BrowserLogin(
+                shape.text("state"),
+                shape.text("nonce"),
+                shape.text("verifier"),
+                shape.text("next"),
+                shape.integer("ends_at"),
+            )
+            shape.finish()
+        except RefusedDocument as error:
+            raise LoginStateInvalid from error
+        _check_time(login.ends_at, now)
+        return login
 
     def pending(self, cookie: str, *, now: int) -> PendingLogin:
         """Return the sign-in that this browser began. Raises: LoginStateInvalid."""

@@ -1,7 +1,7 @@
 """A sign-in under way, before anything of it is stored: what its browser carries for us, sealed, in one cookie.
 
-Two forms, one after the other: `PendingLogin` on the way to the identity provider and back, `Confirmation` while the
-person reads the page that names the command line's port.
+For a command line two forms, one after the other: `PendingLogin` on the way to the identity provider and back,
+`Confirmation` while the person reads the page that names the command line's port. For a browser one: `BrowserLogin`.
 """
 
 from __future__ import annotations
@@ -39,4 +39,15 @@ class Confirmation:
     state: str
     form: str
     client: ClientRequest
+    ends_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserLogin:
+    """One sign-in of a person who will go on in this same browser, at `next_path` of the portal."""
+
+    state: str
+    nonce: str
+    provider_verifier: str
+    next_path: str
     ends_at: int

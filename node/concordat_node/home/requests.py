@@ -47,6 +47,7 @@ class SearchRequest:
 
     question: Question
     understood: Understood | None
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,9 @@ def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:
     if shape.has("sentence") == shape.has("question"):
         raise shape.refuse("sentence", "or question must be there, and not both")
     understood: Understood | None = None
+    sentence = shape.text("sentence", length_max=BODY_BYTES_MAX) if shape.has("sentence") else ""
     if shape.has("sentence"):
-        understood = understand(shape.text("sentence", length_max=BODY_BYTES_MAX))
+        understood = understand(sentence)
         text, wanted = understood.text, understood.filter
     else:
         text, wanted = _typed(shape.object("question"))
@@ -100,7 +102,7 @@ def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:
     }
     shape.finish()
     typed: JsonObject = {"filter": None if wanted is None else filter_to_json(wanted), "text": text}
-    return SearchRequest(_question("search", purpose, bundle, {**typed, **extra}), understood)
+    return SearchRequest(_question("search", purpose, bundle, {**typed, **extra}), understood, sentence)
 
 
 def parse_assets(body: bytes, bundle: TrustedBundle) -> AssetsRequest:

@@ -8,12 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concordat_node.home.ask import Asked
+from concordat_node.home.jobs import Job
 from concordat_node.home.sentence import Understood
 from concordat_trust.answer_errors import MergeMismatch
+from concordat_trust.attestation import ATTESTATION_BYTES_MAX
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.canonical import Json, JsonObject, parse_object
+from concordat_trust.ids import OrgId
+from concordat_trust.jose import unverified_key_id
 
 RESULT_VERSION = 1
+RESULT_BYTES_MAX = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,13 @@ def result_json(asked: Asked, understood: Understood | None, job: ShownJob, bund
     is_different = any(f.organization is None and f.code == MergeMismatch.code for f in asked.findings)
     return {
         **merged.to_json(),
+        "asked_at": asked.round.minted_at,
+        "bundle": {
+            "root": bundle.view.root,
+            "signed_at": bundle.signed_at,
+            "snapshot": bundle.view.snapshot,
+            "targets": bundle.view.targets,
+        },
         "coordinator": asked.coordinator,
         "findings": findings,
         "job": {"id": job.job_id, "valid_until": job.valid_until},
@@ -59,6 +71,7 @@ def _organizations(asked: Asked, bundle: TrustedBundle) -> JsonObject:
             "agreements": []
             if answer is None
             else [{"digest": a.digest, "id": a.id} for a in answer.attestation.agreements],
+            "attestation": None if answer is None else _attestation(asked, org),
             "country": member.country,
             "legal_name": member.legal_name,
             "policy": None
@@ -67,3 +80,31 @@ def _organizations(asked: Asked, bundle: TrustedBundle) -> JsonObject:
             "valid_until": None if answer is None else answer.attestation.valid_until,
         }
     return shown
+
+
+def _attestation(asked: Asked, org: OrgId) -> JsonObject:
+    """Return who signed an answer that was verified, when, and what it refers to."""
+    stated, raw = asked.judged.verified[org].attestation, asked.judged.raw[org]
+    return {
+        "decision_id": stated.decision_id,
+        "id": stated.attestation_id,
+        "issued_at": stated.issued_at,
+        "key_id": unverified_key_id(raw.attestation or "", bytes_max=ATTESTATION_BYTES_MAX),
+        "log_leaf": stated.log_leaf,
+        "snapshot": stated.bundle.snapshot,
+    }
+
+
+def job_json(job: Job) -> JsonObject:
+    """Return the body of GET /v1/questions/{id}: the state of a stored search, and its result or failure."""
+    return {
+        "failure": _parsed(job.failure),
+        "id": job.job_id,
+        "result": _parsed(job.result),
+        "state": job.state,
+        "valid_until": job.ends_at,
+    }
+
+
+def _parsed(data: bytes | None) -> JsonObject | None:
+    return None if data is None else parse_object(data, bytes_max=RESULT_BYTES_MAX)

@@ -1,13 +1,15 @@
 """Sessions of the home organization's people: opaque, stored hashed, ended by idleness, by age and by signing out.
 
-A token is 256 random bits that mean nothing; what it stands for is kept here under its hash. What is unknown, expired
-or ended is one refusal, `not_signed_in`. Ending a session ends its stored searches in the same transaction.
+A token is 256 random bits that mean nothing; what it stands for is kept here under its hash. What is unknown, expired,
+ended or of the other kind is one refusal, `not_signed_in`: a program's bearer token opens no page, and a browser's
+cookie is no bearer token. Ending a session ends its stored searches in the same transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, or_, select, update
 
@@ -19,6 +21,7 @@ from concordat_trust.encoding import b64u
 TOKEN_BYTES = 32
 TOKEN_LENGTH_MAX = 64
 SESSIONS_PER_SUBJECT_MAX = 20
+SessionKind = Literal["program", "browser"]
 USED_AT_STEP_S = 10
 """`used_at` is written at most this often, so that reading pages does not become a stream of writes."""
 
@@ -50,7 +53,7 @@ class SessionStore:
         self._absolute_s = absolute_s
         self._entropy = entropy
 
-    def open(self, person: Person, *, now: int) -> tuple[str, Session]:
+    def open(self, person: Person, *, now: int, kind: SessionKind = "program") -> tuple[str, Session]:
         """Return a new token, to be shown once, and its session."""
         token = b64u(self._entropy(TOKEN_BYTES))
         session = Session(b64u(self._entropy(16)), person.subject, person.claims, now + self._absolute_s)
@@ -61,6 +64,7 @@ class SessionStore:
                 insert(sessions).values(
                     token_hash=hashed(token),
                     session_id=session.session_id,
+                    kind=kind,
                     subject=session.subject,
                     affiliation=session.claims.affiliation,
                     role=session.claims.role,
@@ -72,25 +76,29 @@ class SessionStore:
             )
         return token, session
 
-    def resolve(self, token: str, *, now: int) -> Session:
+    def resolve(self, token: str, *, now: int, kind: SessionKind = "program") -> Session:
         """Return the session of a token and note its use. Raises: NotSignedIn."""
         if not token or len(token) > TOKEN_LENGTH_MAX:
             raise NotSignedIn
         with self._engine.begin() as connection:
             row = connection.execute(select(sessions).where(sessions.c.token_hash == hashed(token))).one_or_none()
-            if row is None or self._is_over(row, now):
+            if row is None or row.kind != kind or self._is_over(row, now):
                 raise NotSignedIn
             if now - row.used_at >= USED_AT_STEP_S:
                 mine = sessions.c.token_hash == row.token_hash
                 connection.execute(update(sessions).where(mine).values(used_at=now))
         return Session(row.session_id, row.subject, PersonClaims(row.affiliation, row.role, row.clearance), row.ends_at)
 
-    def close(self, token: str) -> None:
-        """End the session of a token and its stored searches. Raises: NotSignedIn when there is none."""
+    def close(self, token: str, *, kind: SessionKind = "program") -> str:
+        """End the session of a token and its stored searches; return its id. Raises: NotSignedIn when there is none."""
+        mine = (sessions.c.token_hash == hashed(token)) & (sessions.c.kind == kind)
         with self._engine.begin() as connection:
-            ended = connection.execute(delete(sessions).where(sessions.c.token_hash == hashed(token)))
-        if ended.rowcount == 0:
+            ended: str | None = connection.execute(
+                delete(sessions).where(mine).returning(sessions.c.session_id)
+            ).scalar_one_or_none()
+        if ended is None:
             raise NotSignedIn
+        return ended
 
     def _is_over(self, row: Row[tuple[object, ...]], now: int) -> bool:
         ends_at: int = row.ends_at

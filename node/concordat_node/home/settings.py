@@ -50,6 +50,21 @@ class HomeSettings:
     def redirect_uri(self) -> str:
         return f"{self.base_url}/login/callback"
 
+    @property
+    def portal_root(self) -> str:
+        """The path of the portal on its host; behind a reverse proxy it begins with the path of `base_url`."""
+        return f"{urlsplit(self.base_url).path}/portal"
+
+    @property
+    def origin(self) -> str:
+        """The origin from which the portal's own pages send forms (RFC 6454 §6.1)."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https:")
+
 
 def parse_home_settings(obj: JsonObject) -> HomeSettings:
     """Return the settings. Raises: HomeSettingsInvalid with the setting's name."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from concordat_client.statuses import status_words
 from concordat_trust.canonical import JsonObject
 from concordat_trust.merge import REPORTERS
 from concordat_trust.vocabulary import FOUND_AT_HOME, PROVED, REPORTED
+from concordat_trust.words import status_words
 
 
 def entry(status: str, said_by: str, code: str | None = None) -> JsonObject:

@@ -1,0 +1,215 @@
+"""Asking in the background: every job is asked once, by one task, whoever looks at it and however often.
+
+Rules of this file:
+
+* A question survives the request that began it: closing a page, a broken connection or a reload changes nothing.
+* What runs is bounded, for the node and for each session; one more is refused before anything is stored or sent.
+* A task ends when its session ends (`end_session`), when nobody keeps its job any more, when the own organization may
+  no longer ask (`Asker` raises), and when the node stops (`close`).
+* Whoever waits is woken after an event has been stored, and reads it from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from concordat_node.home.arrivals import OrganizationAnswered
+from concordat_node.home.ask import Asker, Finished
+from concordat_node.home.errors import JobNotFound, NotSignedIn, QuestionFailed, QuestionInterrupted, QuestionsTooMany
+from concordat_node.home.jobs import JobEvent, JobStore, NewJob
+from concordat_node.home.login import RunBlocking
+from concordat_node.home.result import ShownJob, result_json
+from concordat_node.home.saving import saved_answer
+from concordat_node.home.sentence import Understood
+from concordat_node.home.sessions import Session
+from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.canonical import JsonObject, canonical_bytes
+from concordat_trust.errors import ConcordatError
+from concordat_trust.failure_log import without_texts
+from concordat_trust.ids import OrgId
+from concordat_trust.question import Question
+
+RUNNING_MAX = 64
+RUNNING_PER_SESSION_MAX = 8
+_log = logging.getLogger("concordat.node.home")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is to be asked, and what its person wrote; `origin` is the name under which it is asked at most once."""
+
+    question: Question
+    ids: Mapping[OrgId, tuple[str, ...]]
+    understood: Understood | None
+    label: str
+    origin: str = ""
+
+
+@dataclass(slots=True)
+class _Running:
+    session_id: str
+    job_id: str = ""
+    task: asyncio.Task[None] | None = None
+    failure: ConcordatError | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        self.changed, woken = asyncio.Event(), self.changed
+        woken.set()
+
+
+class JobRunner:
+    """Begins jobs, runs them to their end, and lets others follow."""
+
+    def __init__(self, *, asker: Asker, jobs: JobStore, clock: Callable[[], int], run_blocking: RunBlocking) -> None:
+        self._asker = asker
+        self._jobs = jobs
+        self._clock = clock
+        self._run_blocking = run_blocking
+        self._running: list[_Running] = []
+
+    async def start(self, asking: Asking, session: Session, bundle: TrustedBundle) -> str:
+        """Return the id of a job that is being asked, or was asked before under the same origin.
+
+        Raises: QuestionsTooMany, NotSignedIn.
+        """
+        known = await self._run_blocking(lambda: self._jobs.asked_before(asking.origin, session))
+        if known is not None:
+            return known
+        place = self._place(session)
+        try:
+            new = NewJob(asking.question.purpose, asking.question.canonical(), asking.label, asking.origin)
+            now = self._clock()
+            place.job_id, is_new = await self._run_blocking(lambda: self._jobs.begin(new, session, now=now))
+        except BaseException:
+            self._running.remove(place)
+            raise
+        if not is_new:
+            self._running.remove(place)
+            return place.job_id
+        place.task = asyncio.create_task(self._run(place, asking, session, bundle), name=f"question-{place.job_id}")
+        return place.job_id
+
+    async def finished(self, job_id: str) -> None:
+        """Return when the job is not running. Raises: what ended it, when it ran until now."""
+        running = self._find(job_id)
+        if running is None or running.task is None:
+            return
+        await asyncio.wait({running.task})
+        if running.failure is not None:
+            raise running.failure
+
+    async def settled(self, job_id: str, *, timeout_s: float) -> None:
+        """Return when the job is not running, or after `timeout_s`."""
+        running = self._find(job_id)
+        if running is not None and running.task is not None:
+            await asyncio.wait({running.task}, timeout=timeout_s)
+
+    async def follow(self, job_id: str, session: Session, *, after: int = 0) -> AsyncIterator[JobEvent]:
+        """Yield the events of a job after number `after`, those to come as well, up to the last one.
+
+        Ends early when nobody keeps the job any more. Raises: JobNotFound at the beginning.
+        """
+        is_first = True
+        while True:
+            running = self._find(job_id)
+            changed = None if running is None else running.changed
+            try:
+                events = await self._events(job_id, session, after)
+            except JobNotFound:
+                if is_first:
+                    raise
+                return
+            is_first = False
+            for event in events:
+                after = event.seq
+                yield event
+                if event.is_last:
+                    return
+            if changed is None:
+                return
+            await changed.wait()
+
+    async def end_session(self, session_id: str) -> None:
+        """End the questions of a session that has ended."""
+        await self._cancel([running for running in self._running if running.session_id == session_id])
+
+    async def close(self) -> None:
+        """End every question; the next process says of them that they were interrupted."""
+        await self._cancel(list(self._running))
+
+    def _place(self, session: Session) -> _Running:
+        # Taken before anything is awaited, so that many at once cannot pass one limit together.
+        mine = sum(running.session_id == session.session_id for running in self._running)
+        if mine >= RUNNING_PER_SESSION_MAX or len(self._running) >= RUNNING_MAX:
+            raise QuestionsTooMany(running=min(mine, RUNNING_PER_SESSION_MAX) or RUNNING_MAX)
+        place = _Running(session.session_id)
+        self._running.append(place)
+        return place
+
+    def _find(self, job_id: str) -> _Running | None:
+        return next((running for running in self._running if running.job_id == job_id), None)
+
+    async def _events(self, job_id: str, session: Session, after: int) -> tuple[JobEvent, ...]:
+        now = self._clock()
+        return await self._run_blocking(lambda: self._jobs.events(job_id, session, after=after, now=now))
+
+    async def _run(self, running: _Running, asking: Asking, session: Session, bundle: TrustedBundle) -> None:
+        try:
+            await self._ask(running, asking, session, bundle)
+        except (JobNotFound, NotSignedIn):
+            running.failure = NotSignedIn()  # the session ended meanwhile: nothing is kept
+        except asyncio.CancelledError:
+            running.failure = QuestionInterrupted()
+            raise
+        except ConcordatError as error:
+            await self._failed(running, error)
+        except Exception as error:  # noqa: BLE001 - a task has no caller: its failure becomes the job's, with a code
+            _log.error("question failed: %s", without_texts(error))
+            await self._failed(running, QuestionFailed())
+        finally:
+            self._running.remove(running)
+            running.wake()
+
+    async def _ask(self, running: _Running, asking: Asking, session: Session, bundle: TrustedBundle) -> None:
+        events = self._asker.ask_events(asking.question, asking.ids, session=session, bundle=bundle)
+        async with contextlib.aclosing(events):
+            async for event in events:
+                if isinstance(event, OrganizationAnswered):
+                    await self._answered(running, event)
+                else:
+                    await self._done(running, event, asking, session, bundle)
+
+    async def _answered(self, running: _Running, event: OrganizationAnswered) -> None:
+        data: JsonObject = {"entry": event.entry.to_json(), "records": list(event.records)}
+        await self._run_blocking(lambda: self._jobs.append(running.job_id, data))
+        running.wake()
+
+    async def _done(
+        self, running: _Running, event: Finished, asking: Asking, session: Session, bundle: TrustedBundle
+    ) -> None:
+        asked, now = event.asked, self._clock()
+        until = asked.judged.valid_until
+        ends_at = session.ends_at if until is None else min(until, session.ends_at)
+        result = canonical_bytes(result_json(asked, asking.understood, ShownJob(running.job_id, ends_at), bundle))
+        answer = saved_answer(asked, bundle, now=now)
+        await self._run_blocking(
+            lambda: self._jobs.finish(running.job_id, result=result, answer=answer, ends_at=ends_at)
+        )
+
+    async def _failed(self, running: _Running, error: ConcordatError) -> None:
+        running.failure = error
+        try:
+            await self._run_blocking(lambda: self._jobs.fail(running.job_id, error))
+        except JobNotFound:
+            running.failure = NotSignedIn()
+
+    async def _cancel(self, ended: list[_Running]) -> None:
+        tasks = {running.task for running in ended if running.task is not None}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

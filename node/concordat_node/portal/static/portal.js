@@ -1,0 +1,89 @@
+// Answers as they arrive. Rules of this file: the stream is a replay and asks nobody; it ends with its last event; what
+// a person is reading is neither moved nor replaced; the status line speaks at most once a second.
+
+const SPEAK_MS = 1000;
+const answer = document.getElementById("answer");
+
+function fromHtml(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html; // written and escaped by our own server, under a policy that runs no inline script
+  return template.content;
+}
+
+let spoken = 0;
+let pending;
+function speak(text) {
+  clearTimeout(pending);
+  const wait = Math.max(0, spoken + SPEAK_MS - Date.now());
+  pending = setTimeout(() => {
+    spoken = Date.now();
+    const line = document.getElementById("summary");
+    if (line && line.textContent !== text) line.textContent = text;
+  }, wait);
+}
+
+function onOrganization(message) {
+  const told = JSON.parse(message.data);
+  const chip = document.getElementById(`org-${told.organization}`);
+  if (chip) chip.replaceWith(fromHtml(told.chip));
+  // At the end of the list: nothing above moves.
+  document.getElementById("records")?.append(fromHtml(told.records));
+  speak(told.summary);
+}
+
+function isBeingRead() {
+  const below = document.getElementById("below");
+  if (!below) return false;
+  return below.contains(document.activeElement) || below.getBoundingClientRect().top < 0;
+}
+
+function show(whole, ids) {
+  for (const id of ids) {
+    const [old, fresh] = [document.getElementById(id), whole.getElementById(id)];
+    if (old && fresh) old.replaceWith(fresh);
+  }
+}
+
+async function finish() {
+  const response = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+  const whole = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (answer.dataset.whole || !whole.getElementById("records")) {
+    document.getElementById("main").replaceWith(whole.getElementById("main"));
+    document.title = whole.title;
+    return;
+  }
+  const summary = whole.getElementById("summary").textContent;
+  answer.dataset.state = "done";
+  show(whole, ["understood", "chips", "completeness"]);
+  if (isBeingRead()) {
+    const order = document.getElementById("order");
+    order.hidden = false;
+    order.querySelector("button").addEventListener("click", () => {
+      show(whole, ["below"]);
+      document.getElementById("records").querySelector("a")?.focus();
+    });
+  } else {
+    show(whole, ["below"]);
+  }
+  speak(summary);
+}
+
+function follow(url) {
+  const source = new EventSource(url);
+  let isOver = false;
+  const end = () => {
+    source.close();
+    if (isOver) return;
+    isOver = true;
+    finish().catch(() => location.reload());
+  };
+  source.addEventListener("organization", onOrganization);
+  source.addEventListener("done", end);
+  source.addEventListener("failed", end);
+  // The browser comes back by itself, after the last event it saw; CLOSED means that there is nothing more to come.
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) end();
+  });
+}
+
+if (answer?.dataset.events) follow(answer.dataset.events);
