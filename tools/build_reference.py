@@ -86,7 +86,7 @@ _HOME = """## The `home` object of a node
 |---|---|
 | `base_url` | where people reach this node; the provider's registered redirect is `{base_url}/login/callback` |
 | `provider` | `issuer`, `client_id`, `client_secret` (null for a public client), `scope` |
-| `claims` | for `affiliation`, `role` and `clearance`: the provider's `claim` and `rules` of `is` → `becomes` |
+| `claims` | `affiliation`, `role`, `clearance`, maybe `registrar`: a provider's `claim` and `rules`, `is` → `becomes` |
 | `coordinators` | ids of coordinators, asked in this order until one answers |
 | `session_idle_s`, `session_absolute_s` | lifetimes of a session |
 | `question_deadline_ms` | how long one question may take |

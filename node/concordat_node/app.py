@@ -32,6 +32,7 @@ from concordat_node.answering.answer import Answering
 from concordat_node.api.door import NodeDoor
 from concordat_node.api.http import node_app
 from concordat_node.errors import DataDirUnusable, NodeNotMember
+from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
 from concordat_node.policy.engine import NodePolicy
 from concordat_node.policy.opa_binary import ensure_opa
@@ -40,6 +41,7 @@ from concordat_node.policy.opa_process import OpaProcess
 from concordat_node.policy.rego_files import policies_dir
 from concordat_node.registry.engine import Database, open_database, open_ledger_database
 from concordat_node.registry.migrate import upgrade
+from concordat_node.registry.rules import Owner
 from concordat_node.registry.store import RegistryStore
 from concordat_node.search.index_writer import ensure_index
 from concordat_node.search.posting_index import SqlPostingIndex
@@ -227,6 +229,8 @@ def _home_routers(node: Node) -> list[APIRouter]:
     from concordat_node.home.mint import HomeKeys  # noqa: PLC0415
     from concordat_node.home.settings import parse_home_settings  # noqa: PLC0415
     from concordat_node.portal.api import build_portal_router  # noqa: PLC0415
+    from concordat_node.registration.api import build_registration_router  # noqa: PLC0415
+    from concordat_node.registration.registration import Registration  # noqa: PLC0415
 
     transport = HttpxTransport(ca_file=settings.ca_file, proxy=settings.egress_proxy or None)
     home = open_home(
@@ -247,7 +251,18 @@ def _home_routers(node: Node) -> list[APIRouter]:
     node._closing.callback(home.close)
     node._closing.push_async_callback(transport.close)
     node._closing.push_async_callback(home.stop)
-    return [build_home_router(home), build_doors_router(home), build_portal_router(home)]
+    registration = Registration(
+        database=node.registry,
+        owner=lambda: Owner(settings.organization, read_id_secret(settings)),
+        statistics=lambda: home.trusted_bundle().statistics,
+        clock=now,
+    )
+    return [
+        build_home_router(home),
+        build_doors_router(home),
+        build_portal_router(home),
+        build_registration_router(home, registration),
+    ]
 
 
 def in_force(poller: BundlePoller) -> TrustedBundle | None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from concordat_node.app import check_membership, make_poller, now, opa_environment, open_registry, read_keys
+from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
 from concordat_node.policy.opa_binary import ensure_opa
 from concordat_node.registry.engine import open_ledger_database
 from concordat_node.registry.store import RegistryStore
 from concordat_node.settings import Settings
-from concordat_node.setup import current_bundle, read_id_secret
+from concordat_node.setup import current_bundle
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError
 from concordat_trust.times import time_words

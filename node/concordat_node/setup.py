@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from concordat_node.app import in_force, make_poller, make_private_folder, now, open_registry
-from concordat_node.errors import IdSecretUnusable, SettingsFileExists
+from concordat_node.errors import SettingsFileExists
 from concordat_node.home.home_key import save_home_key
+from concordat_node.id_secret import ID_SECRET, read_id_secret
 from concordat_node.registry.ndjson_import import ImportReport
 from concordat_node.registry.ndjson_import import run_import as import_records
 from concordat_node.registry.rules import Owner
@@ -24,7 +23,6 @@ from concordat_trust.keys import save_private_key
 
 SECRET_BYTES = 32
 KEY_USES = ("entity", "attestation", "query_token", "request")
-ID_SECRET = Path("keys/asset_ids.key")
 PSEUDONYM_KEY = Path("keys/pseudonym.key")
 
 
@@ -118,18 +116,3 @@ def current_bundle(settings: Settings) -> TrustedBundle:
     if bundle.expires_at <= now():
         raise BundleUnavailable
     return bundle
-
-
-def read_id_secret(settings: Settings) -> bytes:
-    """Return the secret that turns local names into ids. Raises: IdSecretUnusable."""
-    path = settings.data_dir / ID_SECRET
-    try:
-        with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise IdSecretUnusable(path=str(path), problem="can be read by others")
-            secret = file.read(SECRET_BYTES + 1)
-    except OSError as error:
-        raise IdSecretUnusable(path=str(path), problem=f"cannot be read: {error.strerror}") from error
-    if len(secret) != SECRET_BYTES:
-        raise IdSecretUnusable(path=str(path), problem=f"has not {SECRET_BYTES} bytes")
-    return secret

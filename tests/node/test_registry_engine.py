@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
 from concordat_node.registry.engine import BUSY_TIMEOUT_MS, Database, open_database, open_ledger_database
+from concordat_node.registry.entries import Entry, read_entries
 from concordat_node.registry.errors import SchemaNewer, StorageBusy, StorageFailed
 from concordat_node.registry.migrate import REGISTRY_MIGRATIONS, upgrade
 from concordat_node.registry.records import VersionRecord
@@ -189,10 +190,12 @@ def test_the_one_version_label_of_an_old_record_becomes_its_first_version(databa
     upgrade(database)
     with database.reading() as connection:
         found = {record.id: record for record in read_assets(connection, [str(asset_id("a")), str(asset_id("b"))])}
+        entries = read_entries(connection, "asset", [str(asset_id("a")), str(asset_id("b")), str(asset_id("c"))])
     assert found[asset_id("a")].versions == (VersionRecord("2.1", "2026-05-04"),)
     assert found[asset_id("a")].current_version == "2.1"
     assert [item.version for item in found[asset_id("a")].evaluations] == [""]
     assert found[asset_id("b")].versions == ()
+    assert entries == dict.fromkeys((str(asset_id("a")), str(asset_id("b"))), Entry(1, is_deleted=False))
 
 
 OLD_CLASS = (

@@ -150,7 +150,8 @@ def test_a_replaced_asset_leaves_no_row_behind(database: Database) -> None:
     counts = row_counts(database)
     import_fields(database, [fields, fields])
     import_fields(database, [fields | {"policy": policy_fields(sensitivity=2)}])
-    assert row_counts(database) == counts
+    # The list of changes keeps one row for each transaction that wrote it, and nothing else grows.
+    assert row_counts(database) == {**counts, "registry_change": 3}
 
 
 def row_counts(database: Database) -> dict[str, int]:

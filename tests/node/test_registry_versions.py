@@ -60,6 +60,7 @@ BAD_VERSIONS: list[tuple[dict[str, Any], str]] = [
     ({"label": 2}, "label"),
     ({"released": "last week"}, "released"),
     ({"digest": "ab"}, "digest"),
+    ({"digest": ""}, "digest"),
     ({"digest": DIGEST.upper()}, "digest"),
     ({"changes": "x" * (CHANGES_LENGTH_MAX + 1)}, "changes"),
     ({"status": "draft"}, "status"),

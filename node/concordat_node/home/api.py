@@ -14,12 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import ParamSpec
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy.exc import SQLAlchemyError
 
 from concordat_node.home.browser_cookies import (
     BROWSER_LOGIN_COOKIE,
@@ -31,33 +27,36 @@ from concordat_node.home.claims import within_caps
 from concordat_node.home.confirm_page import FIELD as CONFIRM_FIELD
 from concordat_node.home.confirm_page import ConfirmPage
 from concordat_node.home.errors import (
-    ContentTypeUnsupported,
-    HomeStorageFailed,
     JobNotFound,
     LoginRequestMalformed,
     NotSignedIn,
 )
 from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
-from concordat_node.home.http_status import status_of
+from concordat_node.home.http_answers import HEADERS, bearer, body_of, json_answer, told
 from concordat_node.home.job_runner import Asking
 from concordat_node.home.login import Redirect
 from concordat_node.home.pending import PENDING_S
 from concordat_node.home.pseudonym import pseudonym
-from concordat_node.home.requests import BODY_BYTES_MAX, parse_assets, parse_form, parse_redeem, parse_search
+from concordat_node.home.requests import (
+    SEARCH_PARAMETERS,
+    parse_assets,
+    parse_form,
+    parse_redeem,
+    parse_search,
+    parse_search_query,
+    single_query,
+)
 from concordat_node.home.result import job_json
 from concordat_node.home.sessions import Session
-from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_bytes
+from concordat_node.registration.openapi import query_parameters
+from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError
-from concordat_trust.failure_log import without_texts
 
 COOKIE = "concordat_login"
 LABEL_MAX = 500
 FORM = "application/x-www-form-urlencoded"
-_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
 _log = logging.getLogger("concordat.node.home")
-
-P = ParamSpec("P")
 
 
 def build_home_router(home: Home) -> APIRouter:
@@ -75,38 +74,27 @@ def build_home_router(home: Home) -> APIRouter:
     router.add_api_route("/v1/questions/{job_id}", routes.question, methods=["GET"])
     router.add_api_route("/v1/questions/{job_id}/events", routes.question_events, methods=["GET"])
     router.add_api_route("/v1/questions/{job_id}/answer", routes.answer, methods=["GET"])
+    router.add_api_route(
+        "/v1/search",
+        routes.search,
+        methods=["GET"],
+        summary="Ask the network: the sentence `q` for a purpose, as POST /v1/questions does.",
+        openapi_extra={"parameters": query_parameters(SEARCH_PARAMETERS, required=("q", "purpose"))},
+    )
     router.add_api_route("/v1/assets", routes.assets, methods=["POST"])
     return router
-
-
-def _told(route: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:
-    """Turn an error into the one shape in which people are told."""
-
-    @wraps(route)
-    async def telling(*args: P.args, **kwargs: P.kwargs) -> Response:
-        try:
-            return await route(*args, **kwargs)
-        except SQLAlchemyError as error:
-            _log.error("%s: %s", route.__name__, without_texts(error))
-            return _refused(HomeStorageFailed())
-        except ConcordatError as error:
-            level = logging.ERROR if status_of(error) >= 500 else logging.INFO
-            _log.log(level, "%s: %s", route.__name__, error.code)
-            return _refused(error)
-
-    return telling
 
 
 class _Routes:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    @_told
+    @told
     async def login_cli(self, request: Request) -> Response:
         redirect = await self._home.login.begin(_single(request), now=self._home.clock())
         return self._redirected(redirect)
 
-    @_told
+    @told
     async def login_callback(self, request: Request) -> Response:
         query, now = _single(request), self._home.clock()
         browser_cookie = request.cookies.get(BROWSER_LOGIN_COOKIE, "")
@@ -121,11 +109,11 @@ class _Routes:
             signed_in = await login.complete(query, cookie, now=self._home.clock())
         except ConcordatError as error:
             _log.warning("sign-in refused: %s", error.code)
-            failed = Response(status_code=303, headers={**_HEADERS, "location": login.failed_path(error.code)})
+            failed = Response(status_code=303, headers={**HEADERS, "location": login.failed_path(error.code)})
             end_browser_login(failed, settings)
             return failed
         await self._end_earlier(request)
-        response = Response(status_code=303, headers={**_HEADERS, "location": signed_in.next_path})
+        response = Response(status_code=303, headers={**HEADERS, "location": signed_in.next_path})
         end_browser_login(response, settings)
         begin_browser_session(response, settings, signed_in.token)
         return response
@@ -135,65 +123,72 @@ class _Routes:
         with contextlib.suppress(NotSignedIn):
             await self._home.end_session(browser_token(request.cookies, self._home.settings), kind="browser")
 
-    @_told
+    @told
     async def login_page(self, request: Request) -> Response:
         waiting = await self._home.login.waiting(request.cookies.get(COOKIE, ""), now=self._home.clock())
         page = ConfirmPage(waiting.redirect_uri, waiting.subject, self._home.organization, waiting.form)
-        headers = {**_HEADERS, "content-security-policy": page.security_policy(), "x-frame-options": "DENY"}
+        headers = {**HEADERS, "content-security-policy": page.security_policy(), "x-frame-options": "DENY"}
         return Response(page.html(), media_type="text/html", headers=headers)
 
-    @_told
+    @told
     async def login_confirm(self, request: Request) -> Response:
-        form = parse_form(await _body(request, FORM), CONFIRM_FIELD)
+        form = parse_form(await body_of(request, FORM), CONFIRM_FIELD)
         cookie = request.cookies.get(COOKIE, "")
         return self._redirected(await self._home.login.confirm(form, cookie, now=self._home.clock()))
 
-    @_told
+    @told
     async def open_session(self, request: Request) -> Response:
-        code, verifier = parse_redeem(await _body(request))
+        code, verifier = parse_redeem(await body_of(request))
         self._home.trusted_bundle()  # without one nobody could be told who they are in the network
         token, session = await self._home.login.redeem(code, verifier, now=self._home.clock())
-        return _json({**self._person(session), "session_token": token})
+        return json_answer({**self._person(session), "session_token": token})
 
-    @_told
+    @told
     async def close_session(self, request: Request) -> Response:
-        await self._home.end_session(_bearer(request), kind="program")
-        return Response(status_code=204, headers=_HEADERS)
+        await self._home.end_session(bearer(request), kind="program")
+        return Response(status_code=204, headers=HEADERS)
 
-    @_told
+    @told
     async def whoami(self, request: Request) -> Response:
-        return _json(self._person(await self._session(request)))
+        return json_answer(self._person(await self._session(request)))
 
-    @_told
+    @told
     async def ask(self, request: Request) -> Response:
         session = await self._session(request)
-        wanted = parse_search(await _body(request), self._home.trusted_bundle())
+        wanted = parse_search(await body_of(request), self._home.trusted_bundle())
         label = "" if wanted.understood is None else wanted.sentence
         return await self._asked(Asking(wanted.question, {}, wanted.understood, label), session, request)
 
-    @_told
+    @told
+    async def search(self, request: Request) -> Response:
+        session = await self._session(request)
+        query = single_query(request.query_params.multi_items())
+        wanted = parse_search_query(query, self._home.trusted_bundle())
+        return await self._asked(Asking(wanted.question, {}, wanted.understood, wanted.sentence), session, request)
+
+    @told
     async def assets(self, request: Request) -> Response:
         session = await self._session(request)
-        wanted = parse_assets(await _body(request), self._home.trusted_bundle())
+        wanted = parse_assets(await body_of(request), self._home.trusted_bundle())
         label = " ".join(asset for ids in wanted.ids.values() for asset in ids)[:LABEL_MAX]
         return await self._asked(Asking(wanted.question, wanted.ids, None, label), session, request)
 
-    @_told
+    @told
     async def answer(self, request: Request, job_id: str) -> Response:
         session = await self._session(request)
         job = await self._home.job(job_id, session)
         if job.answer is None:
             raise JobNotFound
         name = 'attachment; filename="concordat-answer.json"'
-        headers = {**_HEADERS, "content-disposition": name}
+        headers = {**HEADERS, "content-disposition": name}
         return Response(job.answer, media_type="application/json", headers=headers)
 
-    @_told
+    @told
     async def question(self, request: Request, job_id: str) -> Response:
         session = await self._session(request)
-        return _json(job_json(await self._home.job(job_id, session)))
+        return json_answer(job_json(await self._home.job(job_id, session)))
 
-    @_told
+    @told
     async def question_events(self, request: Request, job_id: str) -> Response:
         session = await self._session(request)
         await self._home.job(job_id, session)
@@ -205,15 +200,15 @@ class _Routes:
         if "respond-async" in request.headers.get("prefer", ""):
             # RFC 7240 §4.1: the question goes on by itself; the place says where to look, and its events come there.
             started: JsonObject = {"id": job_id, "state": "running"}
-            accepted = _json({"job": started}, 202)
+            accepted = json_answer({"job": started}, 202)
             accepted.headers["location"] = f"questions/{job_id}"
             return accepted
         await home.runner.finished(job_id)
         job = await home.job(job_id, session)
-        return Response(job.result, media_type="application/json", headers=_HEADERS)
+        return Response(job.result, media_type="application/json", headers=HEADERS)
 
     async def _session(self, request: Request) -> Session:
-        return await self._home.session(_bearer(request), kind="program")
+        return await self._home.session(bearer(request), kind="program")
 
     def _person(self, session: Session) -> JsonObject:
         home, bundle = self._home, self._home.trusted_bundle()
@@ -229,7 +224,7 @@ class _Routes:
         }
 
     def _redirected(self, redirect: Redirect) -> Response:
-        response = Response(status_code=303, headers={**_HEADERS, "location": redirect.location})
+        response = Response(status_code=303, headers={**HEADERS, "location": redirect.location})
         is_secure = self._home.settings.is_https
         if redirect.cookie is not None:
             response.set_cookie(
@@ -246,35 +241,9 @@ class _Routes:
         return response
 
 
-def _refused(error: ConcordatError) -> Response:
-    return _json({"error": dict[str, Json](error.to_json())}, status_of(error))
-
-
-def _json(value: JsonObject, status: int = 200) -> Response:
-    return Response(canonical_bytes(value), status, media_type="application/json", headers=_HEADERS)
-
-
 def _single(request: Request) -> dict[str, str]:
     pairs = request.query_params.multi_items()
     query = dict(pairs)
     if len(query) != len(pairs):
         raise LoginRequestMalformed(field="query: a parameter is there twice")
     return query
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise NotSignedIn
-    return token
-
-
-async def _body(request: Request, media_type: str = "application/json") -> bytes:
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != media_type:
-        raise ContentTypeUnsupported(media_type=media_type)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise JsonTooLarge(size=len(body), bytes_max=BODY_BYTES_MAX)
-    return bytes(body)

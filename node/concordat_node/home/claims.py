@@ -21,6 +21,7 @@ from concordat_trust.shape import Shape
 from concordat_trust.vocabulary import Clearance
 
 RULES_MAX = 100
+REGISTRAR = "registrar"
 _VALUE_MAX = 200
 
 
@@ -31,6 +32,8 @@ class PersonClaims:
     affiliation: str
     role: str
     clearance: int
+    is_registrar: bool = False
+    """May change the own registry. A matter of this node alone: no token carries it."""
 
     def to_json(self) -> JsonObject:
         return {"affiliation": self.affiliation, "clearance": self.clearance, "role": self.role}
@@ -62,6 +65,8 @@ class ClaimsMapping:
     affiliation: ClaimRules
     role: ClaimRules
     clearance: ClaimRules
+    registrar: ClaimRules | None = None
+    """None: nobody may change the registry through the REST door."""
 
 
 def parse_claims_mapping(shape: Shape) -> ClaimsMapping:
@@ -70,7 +75,10 @@ def parse_claims_mapping(shape: Shape) -> ClaimsMapping:
         affiliation=_rules(shape.object("affiliation")),
         role=_rules(shape.object("role")),
         clearance=_rules(shape.object("clearance")),
+        registrar=_rules(shape.object("registrar")) if shape.has("registrar") else None,
     )
+    if mapping.registrar is not None and any(rule.becomes != REGISTRAR for rule in mapping.registrar.rules):
+        raise shape.refuse("registrar", f"becomes something else than {REGISTRAR}")
     for rule in mapping.clearance.rules:
         if rule.becomes.upper() not in Clearance.__members__:
             raise shape.refuse("clearance", "becomes something that is not a clearance")
@@ -88,7 +96,8 @@ def map_claims(provided: Mapping[str, object], mapping: ClaimsMapping) -> Person
         raise PersonNotMapped(claim="role")
     clearance = mapping.clearance.apply(provided)
     level = Clearance.PUBLIC if clearance is None else Clearance[clearance.upper()]
-    return PersonClaims(affiliation, role, int(level))
+    is_registrar = mapping.registrar is not None and mapping.registrar.apply(provided) == REGISTRAR
+    return PersonClaims(affiliation, role, int(level), is_registrar)
 
 
 def within_caps(claims: PersonClaims, caps: Caps) -> PersonClaims:

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Engine,
     ForeignKey,
@@ -29,7 +30,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from concordat_node.home.errors import HomeStorageFailed
 
-LAYOUT = 3
+LAYOUT = 4
 _metadata = MetaData()
 
 sessions = Table(
@@ -42,6 +43,7 @@ sessions = Table(
     Column("affiliation", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("clearance", Integer, nullable=False),
+    Column("is_registrar", Boolean, nullable=False),
     Column("created_at", Integer, nullable=False),
     Column("used_at", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
@@ -55,6 +57,7 @@ used_logins = Table(
     Column("affiliation", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("clearance", Integer, nullable=False),
+    Column("is_registrar", Boolean, nullable=False),
     Column("is_confirmed", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
     Index("used_login_subject", "subject"),
@@ -69,6 +72,7 @@ login_codes = Table(
     Column("affiliation", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("clearance", Integer, nullable=False),
+    Column("is_registrar", Boolean, nullable=False),
     Column("ends_at", Integer, nullable=False),
 )
 

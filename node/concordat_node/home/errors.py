@@ -135,6 +135,12 @@ class PageNotFound(RequesterError):
     hint = "Begin at the portal's first page."
 
 
+class QueryMalformed(RequesterError):
+    code = "query_malformed"
+    sentence = "The parameter {parameter!r} of the address is missing, not known here, there twice, or not valid."
+    hint = "The document at /v1/openapi.json lists the parameters of every address."
+
+
 class ContentTypeUnsupported(RequesterError):
     code = "content_type_unsupported"
     sentence = "The body of this request must be {media_type}."

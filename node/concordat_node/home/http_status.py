@@ -17,8 +17,19 @@ from concordat_node.home.errors import (
     PageNotFound,
     PersonNotMapped,
     PurposeNotInNetwork,
+    QueryMalformed,
     QuestionsTooMany,
 )
+from concordat_node.registration.errors import (
+    EntryExists,
+    EntryNotDeleted,
+    EntryUnknown,
+    IdempotencyKeyInvalid,
+    NotRegistrar,
+    PreconditionRequired,
+    RevisionChanged,
+)
+from concordat_node.registry.errors import EntryDeleted
 from concordat_trust.canonical import JsonTooLarge
 from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
 
@@ -39,6 +50,15 @@ _STATUS: dict[type[ConcordatError], int] = {
     ContentTypeUnsupported: 415,
     LoginsTooMany: 429,
     QuestionsTooMany: 429,
+    QueryMalformed: 400,
+    NotRegistrar: 403,
+    EntryUnknown: 404,
+    EntryExists: 409,
+    EntryNotDeleted: 409,
+    EntryDeleted: 410,
+    RevisionChanged: 412,
+    PreconditionRequired: 428,
+    IdempotencyKeyInvalid: 400,
     RefusedDocument: 400,
     PeerFailure: 502,
     OperatorError: 503,

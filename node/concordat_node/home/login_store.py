@@ -79,7 +79,7 @@ class LoginStore:
             raise LoginCodeInvalid
         if not hmac.compare_digest(sha256_b64u(verifier.encode("utf-8")), row.client_challenge):
             raise LoginVerifierMismatch
-        return Person(row.subject, PersonClaims(row.affiliation, row.role, row.clearance))
+        return Person(row.subject, PersonClaims(row.affiliation, row.role, row.clearance, row.is_registrar))
 
 
 def _unconfirmed(connection: Connection, state: str, now: int) -> Person:
@@ -87,7 +87,7 @@ def _unconfirmed(connection: Connection, state: str, now: int) -> Person:
     row = connection.execute(select(used_logins).where(wanted)).one_or_none()
     if row is None or now >= row.ends_at:
         raise LoginStateInvalid
-    return Person(row.subject, PersonClaims(row.affiliation, row.role, row.clearance))
+    return Person(row.subject, PersonClaims(row.affiliation, row.role, row.clearance, row.is_registrar))
 
 
 def _columns(person: Person) -> dict[str, str | int]:
@@ -97,4 +97,5 @@ def _columns(person: Person) -> dict[str, str | int]:
         "affiliation": claims.affiliation,
         "role": claims.role,
         "clearance": claims.clearance,
+        "is_registrar": claims.is_registrar,
     }

@@ -5,7 +5,8 @@ The one form is the confirmation page's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -14,11 +15,12 @@ from concordat_node.home.errors import (
     LoginRequestMalformed,
     PageSizeInvalid,
     PurposeUnknown,
+    QueryMalformed,
     SortUnknown,
 )
 from concordat_node.home.sentence import Understood, understand
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.canonical import JsonObject, parse_object
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.filters import FieldUnsupported, Filter, parse_filter
 from concordat_trust.filters import to_json as filter_to_json
 from concordat_trust.ids import AssetId, OrgId
@@ -39,6 +41,7 @@ BODY_BYTES_MAX = 65_536
 PAGE_SIZE = 20
 SECRET_LENGTH_MAX = 2_048
 FORM_FIELDS_MAX = 5
+SEARCH_PARAMETERS = ("q", "purpose", "disease", "method", "project", "commercial", "page_size", "facets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,47 @@ def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:
     shape.finish()
     typed: JsonObject = {"filter": None if wanted is None else filter_to_json(wanted), "text": text}
     return SearchRequest(_question("search", purpose, bundle, {**typed, **extra}), understood, sentence)
+
+
+def parse_search_query(query: Mapping[str, str], bundle: TrustedBundle) -> SearchRequest:
+    """Return the question of GET /v1/search?q=SENTENCE&purpose=CODE: that of POST /v1/questions with a sentence.
+
+    Raises: QueryMalformed, and what `parse_search` raises.
+    """
+    for name in (*query, "q", "purpose"):
+        if name not in SEARCH_PARAMETERS or name not in query:
+            raise QueryMalformed(parameter=name[:100])
+    purpose: JsonObject = {name: query[name] for name in ("disease", "method", "project") if name in query}
+    if "commercial" in query:
+        purpose["commercial"] = _true_or_false(query, "commercial")
+    body: JsonObject = {"sentence": query["q"], "purpose": {**purpose, "code": query["purpose"]}}
+    if "page_size" in query:
+        body["page_size"] = _number(query, "page_size")
+    if "facets" in query:
+        body["facets"] = list[Json](query["facets"].split(","))
+    return parse_search(canonical_bytes(body), bundle)
+
+
+def single_query(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the parameters of an address. Raises: QueryMalformed for one that is there twice."""
+    query: dict[str, str] = {}
+    for name, value in pairs:
+        if name in query:
+            raise QueryMalformed(parameter=name[:100])
+        query[name] = value
+    return query
+
+
+def _true_or_false(query: Mapping[str, str], name: str) -> bool:
+    if query[name] not in ("true", "false"):
+        raise QueryMalformed(parameter=name)
+    return query[name] == "true"
+
+
+def _number(query: Mapping[str, str], name: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", query[name]):
+        raise QueryMalformed(parameter=name)
+    return int(query[name])
 
 
 def parse_assets(body: bytes, bundle: TrustedBundle) -> AssetsRequest:

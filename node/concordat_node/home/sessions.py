@@ -69,6 +69,7 @@ class SessionStore:
                     affiliation=session.claims.affiliation,
                     role=session.claims.role,
                     clearance=session.claims.clearance,
+                    is_registrar=session.claims.is_registrar,
                     created_at=now,
                     used_at=now,
                     ends_at=session.ends_at,
@@ -87,7 +88,8 @@ class SessionStore:
             if now - row.used_at >= USED_AT_STEP_S:
                 mine = sessions.c.token_hash == row.token_hash
                 connection.execute(update(sessions).where(mine).values(used_at=now))
-        return Session(row.session_id, row.subject, PersonClaims(row.affiliation, row.role, row.clearance), row.ends_at)
+        claims = PersonClaims(row.affiliation, row.role, row.clearance, row.is_registrar)
+        return Session(row.session_id, row.subject, claims, row.ends_at)
 
     def close(self, token: str, *, kind: SessionKind = "program") -> str:
         """End the session of a token and its stored searches; return its id. Raises: NotSignedIn when there is none."""

@@ -89,6 +89,12 @@ class VersionWithdrawn(RefusedDocument):
     hint = "Name an active version, or none: then the newest active one is the current one."
 
 
+class EntryDeleted(RefusedDocument):
+    code = "registry_entry_deleted"
+    sentence = "{field}: this entry was deleted."
+    hint = "Restore it explicitly (the REST door's `restore`), or register it under another name."
+
+
 class ImportLinesMax(RefusedDocument):
     code = "import_lines_max"
     sentence = "The import has more than {lines_max} lines; this line and what follows was not read."

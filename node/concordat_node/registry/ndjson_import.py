@@ -10,16 +10,15 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from concordat_node.registry.engine import Database
-from concordat_node.registry.errors import ImportLinesMax, ImportUnreadable
-from concordat_node.registry.records import Agreement, Approval
-from concordat_node.registry.rules import LINE_BYTES_MAX, Imported, ImportedAsset, Owner, read_line
-from concordat_node.registry.writing import IndexWriter, write_batch
+from concordat_node.registry.errors import EntryDeleted, ImportLinesMax, ImportUnreadable
+from concordat_node.registry.rules import LINE_BYTES_MAX, Imported, Owner, read_line
+from concordat_node.registry.writing import IndexWriter, entry_of, write_batch
 from concordat_node.search.index_writer import PostingWriter, ensure_index
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import RefusedDocument
@@ -97,7 +96,13 @@ def import_ndjson(
 ) -> ImportReport:
     """Import lines and return what became of each. Raises: StorageFull, StorageBusy, StorageFailed."""
     reports: list[LineReport] = []
-    batch: list[Imported] = []
+    batch: dict[int, Imported] = {}
+
+    def commit() -> None:
+        for place in _commit(database, batch, index, now):
+            reports[place] = _refused(reports[place].line, EntryDeleted(field="id"))
+        batch.clear()
+
     for number, data in enumerate(lines, start=1):
         if number > lines_max:
             reports.append(_refused(number, ImportLinesMax(lines_max=lines_max)))
@@ -109,13 +114,12 @@ def import_ndjson(
         except RefusedDocument as error:
             reports.append(_refused(number, error))
             continue
-        batch.append(item)
-        reports.append(LineReport(number, ok=True, id=_id(item)))
+        batch[len(reports)] = item
+        reports.append(LineReport(number, ok=True, id=entry_of(item)[1]))
         if len(batch) == batch_lines:
-            _commit(database, batch, index, now)
-            batch = []
+            commit()
     if batch:
-        _commit(database, batch, index, now)
+        commit()
     return ImportReport(tuple(reports))
 
 
@@ -128,17 +132,11 @@ def bounded_lines(file: BinaryIO, *, bytes_max: int = LINE_BYTES_MAX) -> Iterato
             line = file.readline(read_max)
 
 
-def _commit(database: Database, batch: list[Imported], index: IndexWriter, now: int) -> None:
+def _commit(database: Database, batch: Mapping[int, Imported], index: IndexWriter, now: int) -> list[int]:
+    """Store a batch (place in the report → item) and return the places of those that were refused."""
     with database.writing() as connection:
-        write_batch(connection, batch, index, now=now)
-
-
-def _id(item: Imported) -> str:
-    match item:
-        case ImportedAsset():
-            return str(item.record.id)
-        case Agreement() | Approval():
-            return item.id
+        refused = write_batch(connection, batch.values(), index, now=now)
+    return [place for place, item in batch.items() if entry_of(item) in refused]
 
 
 def _refused(number: int, error: RefusedDocument) -> LineReport:

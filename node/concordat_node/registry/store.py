@@ -86,14 +86,8 @@ class RegistryStore:
 
     def class_attributes(self, ids: Iterable[AssetId]) -> dict[AssetId, PolicyAttributes]:
         """Return the current policy attributes of those of `ids` that exist."""
-        wanted = [str(asset_id) for asset_id in ids]
         with self._database.reading() as connection:
-            columns = select(ASSET.c.asset_id, ASSET.c.class_id)
-            rows = _where_in(connection, columns, ASSET.c.asset_id, wanted)
-            found: dict[str, str] = {row.asset_id: row.class_id for row in rows}
-            classes = _classes(connection, sorted(set(found.values())))
-        attributes = {AssetId.parse(asset_id): classes[class_id] for asset_id, class_id in found.items()}
-        return {key: held for key, held in attributes.items() if held.class_id == found[str(key)]}
+            return read_attributes(connection, [str(asset_id) for asset_id in ids])
 
     def assets(self, ids: Iterable[AssetId]) -> dict[AssetId, AssetRecord]:
         """Return those of `ids` that exist, as published. Only the gate may turn them into something that leaves."""
@@ -104,46 +98,66 @@ class RegistryStore:
     def agreements(self) -> dict[str, Agreement]:
         """Return every agreement by id, also revoked and expired ones: policy decides by the clock it is given."""
         with self._database.reading() as connection:
-            parties = _grouped(connection, AGREEMENT_PARTY)
-            members = _grouped(connection, AGREEMENT_MEMBER)
-            purposes = _grouped(connection, AGREEMENT_PURPOSE)
-            rows = connection.execute(select(AGREEMENT).order_by(AGREEMENT.c.agreement_id)).all()
-        return {
-            row.agreement_id: Agreement(
-                id=row.agreement_id,
-                title=row.title,
-                parties=tuple(OrgId.parse(party.organization) for party in parties[row.agreement_id]),
-                members=_subjects(members[row.agreement_id]),
-                purposes=tuple(purpose.purpose for purpose in purposes[row.agreement_id]),
-                valid_from=row.valid_from,
-                valid_until=row.valid_until,
-                status=row.status,
-                document_digest=row.document_digest,
-                contact=row.contact,
-            )
-            for row in rows
-        }
+            return read_agreements(connection)
 
     def approvals(self) -> dict[str, Approval]:
         """Return every ethics approval by id, also revoked and expired ones."""
         with self._database.reading() as connection:
-            holders = _grouped(connection, APPROVAL_HOLDER)
-            purposes = _grouped(connection, APPROVAL_PURPOSE)
-            rows = connection.execute(select(APPROVAL).order_by(APPROVAL.c.approval_id)).all()
-        return {
-            row.approval_id: Approval(
-                id=row.approval_id,
-                board=row.board,
-                protocol=row.protocol,
-                holders=_subjects(holders[row.approval_id]),
-                purposes=tuple(purpose.purpose for purpose in purposes[row.approval_id]),
-                approved_at=row.approved_at,
-                expires_at=row.expires_at,
-                status=row.status,
-                document_digest=row.document_digest,
-            )
-            for row in rows
-        }
+            return read_approvals(connection)
+
+
+def read_attributes(connection: Connection, ids: Sequence[str]) -> dict[AssetId, PolicyAttributes]:
+    """Return the current policy attributes of those of `ids` that exist and whose class is not damaged."""
+    columns = select(ASSET.c.asset_id, ASSET.c.class_id)
+    rows = _where_in(connection, columns, ASSET.c.asset_id, ids)
+    found: dict[str, str] = {row.asset_id: row.class_id for row in rows}
+    classes = _classes(connection, sorted(set(found.values())))
+    attributes = {AssetId.parse(asset_id): classes[class_id] for asset_id, class_id in found.items()}
+    return {key: held for key, held in attributes.items() if held.class_id == found[str(key)]}
+
+
+def read_agreements(connection: Connection, ids: Sequence[str] | None = None) -> dict[str, Agreement]:
+    """Return agreements by id: every one, or those of `ids` that exist."""
+    parties = _grouped(connection, AGREEMENT_PARTY, ids)
+    members = _grouped(connection, AGREEMENT_MEMBER, ids)
+    purposes = _grouped(connection, AGREEMENT_PURPOSE, ids)
+    rows = _where_in(connection, select(AGREEMENT), AGREEMENT.c.agreement_id, ids)
+    return {
+        row.agreement_id: Agreement(
+            id=row.agreement_id,
+            title=row.title,
+            parties=tuple(OrgId.parse(party.organization) for party in parties[row.agreement_id]),
+            members=_subjects(members[row.agreement_id]),
+            purposes=tuple(purpose.purpose for purpose in purposes[row.agreement_id]),
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+            status=row.status,
+            document_digest=row.document_digest,
+            contact=row.contact,
+        )
+        for row in rows
+    }
+
+
+def read_approvals(connection: Connection, ids: Sequence[str] | None = None) -> dict[str, Approval]:
+    """Return ethics approvals by id: every one, or those of `ids` that exist."""
+    holders = _grouped(connection, APPROVAL_HOLDER, ids)
+    purposes = _grouped(connection, APPROVAL_PURPOSE, ids)
+    rows = _where_in(connection, select(APPROVAL), APPROVAL.c.approval_id, ids)
+    return {
+        row.approval_id: Approval(
+            id=row.approval_id,
+            board=row.board,
+            protocol=row.protocol,
+            holders=_subjects(holders[row.approval_id]),
+            purposes=tuple(purpose.purpose for purpose in purposes[row.approval_id]),
+            approved_at=row.approved_at,
+            expires_at=row.expires_at,
+            status=row.status,
+            document_digest=row.document_digest,
+        )
+        for row in rows
+    }
 
 
 def read_assets(connection: Connection, ids: Sequence[str]) -> Iterator[AssetRecord]:

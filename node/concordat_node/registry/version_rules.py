@@ -83,8 +83,10 @@ def _label(shape: Shape, name: str) -> str:
 
 
 def _digest(shape: Shape) -> str:
-    digest = shape.optional_text("digest") or ""
-    if digest and not _DIGEST.fullmatch(digest):
+    digest = shape.optional_text("digest")
+    if digest is None:
+        return ""
+    if not _DIGEST.fullmatch(digest):
         raise shape.refuse("digest", "is not a SHA-256 as 64 lower-case hex characters")
     return digest
 

@@ -5,6 +5,8 @@ Rules of this file:
 * Importing an id again replaces everything that belonged to it; within a batch the last line wins.
 * Index rows change in the same transaction, so that no reader ever sees an asset under a class it no longer has.
 * A policy class that no asset has any more is removed: it would only be work for the policy engine.
+* A deleted id is not written again, unless the caller says that it is restored.
+* Revisions and the list of changes are written with what they tell of.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
+from concordat_node.registry.entries import IMPORT_ACTOR, note_deleted, note_written, read_entries
+from concordat_node.registry.entry_tables import ENTRY_KINDS, EntryKind
 from concordat_node.registry.records import Agreement, Approval, AssetRecord, PolicyAttributes, Subject
 from concordat_node.registry.rules import Imported, ImportedAsset
 from concordat_node.registry.store import in_chunks
@@ -40,6 +44,7 @@ from concordat_node.registry.tables import (
 from concordat_trust.ids import AssetId
 
 Rows = list[dict[str, Any]]
+EntryKey = tuple[EntryKind, str]
 
 
 class IndexWriter(Protocol):
@@ -54,27 +59,64 @@ class IndexWriter(Protocol):
         ...
 
 
-def write_batch(connection: Connection, batch: Iterable[Imported], index: IndexWriter, *, now: int) -> None:
-    """Store a batch; the caller's transaction makes it all or nothing."""
-    assets: dict[str, ImportedAsset] = {}
-    agreements: dict[str, Agreement] = {}
-    approvals: dict[str, Approval] = {}
-    for item in batch:
-        match item:
-            case ImportedAsset():
-                assets[str(item.record.id)] = item
-            case Agreement():
-                agreements[item.id] = item
-            case Approval():
-                approvals[item.id] = item
-    _put_agreements(connection, list(agreements.values()))
-    _put_approvals(connection, list(approvals.values()))
+def entry_of(item: Imported) -> EntryKey:
+    """Return the kind and id of what a line says."""
+    match item:
+        case ImportedAsset():
+            return "asset", str(item.record.id)
+        case Agreement():
+            return "agreement", item.id
+        case Approval():
+            return "approval", item.id
+
+
+def write_batch(
+    connection: Connection,
+    batch: Iterable[Imported],
+    index: IndexWriter,
+    *,
+    now: int,
+    actor: str = IMPORT_ACTOR,
+    restoring: EntryKey | None = None,
+) -> frozenset[EntryKey]:
+    """Store a batch; the caller's transaction makes it all or nothing.
+
+    Returns the entries that were not stored because they are deleted; `restoring` is one that may be.
+    """
+    items = {entry_of(item): item for item in batch}
+    refused: set[EntryKey] = set()
+    for kind in ENTRY_KINDS:
+        ids = [entry_id for of_kind, entry_id in items if of_kind == kind]
+        known = read_entries(connection, kind, ids)
+        gone = {item for item in ids if item in known and known[item].is_deleted and (kind, item) != restoring}
+        refused |= {(kind, item) for item in gone}
+        note_written(connection, kind, [item for item in ids if item not in gone], known, actor=actor, at=now)
+    kept = [item for key, item in items.items() if key not in refused]
+    _put_agreements(connection, [item for item in kept if isinstance(item, Agreement)])
+    _put_approvals(connection, [item for item in kept if isinstance(item, Approval)])
+    assets = {str(item.record.id): item for item in kept if isinstance(item, ImportedAsset)}
     _put_assets(connection, assets, index, now)
+    _next_revision(connection)
+    return frozenset(refused)
+
+
+def delete_entry(connection: Connection, key: EntryKey, index: IndexWriter, *, now: int, actor: str) -> None:
+    """Delete an entry's content and leave its tombstone. It must be there and not be deleted."""
+    kind, entry_id = key
+    known = read_entries(connection, kind, [entry_id])
+    note_deleted(connection, kind, entry_id, known[entry_id], actor=actor, at=now)
+    match kind:
+        case "asset":
+            delete_assets(connection, [AssetId.parse(entry_id)], index)
+        case "agreement":
+            _delete(connection, AGREEMENT, [entry_id])
+        case "approval":
+            _delete(connection, APPROVAL, [entry_id])
     _next_revision(connection)
 
 
 def delete_assets(connection: Connection, ids: Iterable[AssetId], index: IndexWriter) -> None:
-    """Delete assets with everything that belongs to them; ids that are not there are passed over."""
+    """Delete the content of assets, without a tombstone; ids that are not there are passed over."""
     keys = [str(asset_id) for asset_id in ids]
     index.remove(connection, keys)
     _delete(connection, ASSET, keys)
