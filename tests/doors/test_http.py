@@ -11,7 +11,7 @@ import pytest
 
 from concordat_node.doors.door import REQUESTS_MAX, FederationDoor
 from concordat_node.doors.http_request import BODY_BYTES_MAX, QUERY_BYTES_MAX, HttpRequest, HttpResponse, accepted
-from concordat_node.home.sessions import Session, SessionStore
+from concordat_node.home.sessions import Session, SessionKind, SessionStore
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import WireRequest, WireResponse
 from tests.factories.doors import NETWORK_PATH, SUBGRAPH_PATH, Institution
@@ -206,7 +206,7 @@ async def test_a_door_answers_so_many_requests_at_once_and_then_again(institutio
 
 
 class BrokenSessions(SessionStore):
-    def resolve(self, token: str, *, now: int) -> Session:
+    def resolve(self, token: str, *, now: int, kind: SessionKind = "program") -> Session:
         raise ValueError("a path of this machine")
 
 
