@@ -45,6 +45,7 @@ class AskDraft:
     signer: OrgId = HOME
     receiver: OrgId = RELAY
     path: str = "/graphql"
+    content_type: str = "application/json"
     scheme: str = "Bearer "
     now: int = NOW
     more: JsonObject = field(default_factory=dict)
@@ -80,7 +81,7 @@ class AskDraft:
             method="POST",
             authority=authority_of(network().bundle.member(self.receiver).endpoint),
             path=self.path,
-            content_type="application/json",
+            content_type=self.content_type,
             authorization=self.scheme + (self.token() if token is None else token),
             body=sent,
         )

@@ -23,7 +23,7 @@ from concordat_trust.wire.transport import (
     WireRequest,
     WireResponse,
 )
-from tests.factories.streaming import STREAM_HEADERS, read_whole
+from tests.factories.streaming import STREAM_HEADERS, fed, read_whole
 
 Handler = Callable[[WireRequest], Awaitable[WireResponse]]
 Said = WireResponse | AsyncIterator[bytes]
@@ -96,7 +96,7 @@ class MemoryTransport:
     async def _streamed(self, endpoint: str, request: WireRequest, bytes_max: int, feed: Feed) -> WireResponse:
         opened = self.streams.get(endpoint)
         if opened is None:
-            return await self._deliver(endpoint, request, bytes_max)
+            return fed(await self._deliver(endpoint, request, bytes_max), feed)
         waiting = self.faults.get(endpoint)
         async with contextlib.AsyncExitStack() as stack:
             if waiting:

@@ -129,6 +129,63 @@ async def test_a_bad_server_is_one_error_within_the_deadline(behaviour: Behaviou
     assert asyncio.get_running_loop().time() - started < 5
 
 
+async def stream(behaviour: Behaviour, *, deadline_s: float = 5.0, pieces_max: int = 2) -> tuple[WireResponse, bytes]:
+    """Return the answer and what was fed of it, by a reader that has enough after `pieces_max` events."""
+    taken = bytearray()
+
+    def feed(piece: bytes) -> bool:
+        taken.extend(piece)
+        return taken.count(b"\n\n") >= pieces_max
+
+    async with serving(behaviour) as endpoint, HttpxTransport() as transport:
+        return await transport.stream(endpoint, REQUEST, deadline_s=deadline_s, bytes_max=100, feed=feed), bytes(taken)
+
+
+def events(*, pause_s: float = 0.0, head: str = "content-type: text/event-stream") -> Behaviour:
+    async def behave(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        while True:
+            writer.write(b"9\r\ndata: x\n\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(pause_s)
+
+    return behave
+
+
+async def test_a_stream_is_fed_until_its_reader_has_enough() -> None:
+    response, taken = await stream(events(pause_s=0.05), pieces_max=3)
+    assert (response.status, response.body) == (200, b"")
+    assert taken == b"data: x\n\n" * 3
+
+
+async def test_an_endless_stream_ends_at_the_cap_and_a_slow_one_at_the_deadline() -> None:
+    with pytest.raises(PeerAnswerTooLarge):
+        await stream(events(), pieces_max=1_000)
+    with pytest.raises(PeerTimeout):
+        await stream(events(pause_s=0.2), pieces_max=1_000, deadline_s=0.5)
+
+
+async def test_what_is_no_stream_is_returned_and_not_fed() -> None:
+    response, taken = await stream(says("400 Bad Request\r\ncontent-type: text/event-stream", b"refused"))
+    assert (response.status, response.body, taken) == (400, b"refused", b"")
+    response, taken = await stream(says("200 OK\r\ncontent-type: application/json", b"{}"))
+    assert (response.body, taken) == (b"{}", b"")
+
+
+async def test_a_stream_that_comes_encoded_is_not_read() -> None:
+    with pytest.raises(PeerAnswerInvalid):
+        await stream(events(head="content-type: text/event-stream\r\ncontent-encoding: gzip"))
+
+
+async def test_a_reader_that_refuses_ends_the_stream_with_its_reason() -> None:
+    def feed(_: bytes) -> bool:
+        raise PeerAnswerInvalid(endpoint="here")
+
+    async with serving(events()) as endpoint, HttpxTransport() as transport:
+        with pytest.raises(PeerAnswerInvalid, match="here"):
+            await transport.stream(endpoint, REQUEST, deadline_s=5, bytes_max=100, feed=feed)
+
+
 async def test_nobody_there_is_unreachable_and_nothing_was_sent() -> None:
     async with HttpxTransport() as transport:
         with pytest.raises(PeerUnreachable) as refused:

@@ -47,6 +47,7 @@ class EventAnswer(Response):
             await asyncio.gather(*both, return_exceptions=True)
         if not done:
             abort_of(scope)()
+            await asyncio.sleep(0)  # the server hears of it before this returns
         elif sending in done:
             sending.result()
 
