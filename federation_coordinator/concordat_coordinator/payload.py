@@ -28,7 +28,7 @@ from concordat_trust.attestation import ATTESTATION_BYTES_MAX, SALT_BYTES
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import PeerFailure, RefusedDocument
-from concordat_trust.question import Question, candidate_count
+from concordat_trust.question import PROJECTION_OF, Question, candidate_count
 from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.records import validate_record
 from concordat_trust.sealing import SEALED_CHARS_MAX
@@ -93,9 +93,9 @@ def _results(value: Json, question: Question) -> tuple[JsonObject, ...]:
 def _result(value: Json, question: Question) -> JsonObject:
     shape = Shape(value, "answer.results")
     salt, sealed = shape.optional_text("salt"), shape.optional_text("sealed", length_max=SEALED_CHARS_MAX)
-    record, other = ("card", "asset") if question.projection == "card" else ("asset", "card")
-    opened = _optional_object(shape, record)
-    if _optional_object(shape, other) is not None:
+    opened = _optional_object(shape, question.projection)
+    others = [name for name in PROJECTION_OF.values() if name != question.projection]
+    if any(_optional_object(shape, name) is not None for name in others):
         raise NodeResultAmbiguous
     shape.finish()
     if opened is not None and salt is not None and sealed is None:
@@ -104,7 +104,7 @@ def _result(value: Json, question: Question) -> JsonObject:
         validate_record(opened, question.projection)
     elif sealed is None or salt is not None or opened is not None:
         raise NodeResultAmbiguous
-    return {"salt": salt, "card": None, "asset": None, "sealed": sealed, record: opened}
+    return {"salt": salt, **dict.fromkeys(others), "sealed": sealed, question.projection: opened}
 
 
 def _optional_object(shape: Shape, name: str) -> JsonObject | None:

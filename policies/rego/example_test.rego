@@ -55,6 +55,7 @@ approval := {
 # Controlled, under an agreement and an approval, discoverable.
 controlled := {
 	"kind": "dataset",
+	"lineage": "complete",
 	"sensitivity": 2,
 	"permission": "DUO:0000006",
 	"disease": null,

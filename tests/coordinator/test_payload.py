@@ -41,7 +41,7 @@ def test_an_unknown_field_of_a_record_is_kept_because_it_is_hashed() -> None:
 
 
 def test_a_sealed_result_needs_nothing_else() -> None:
-    sealed: JsonObject = {"salt": None, "card": None, "asset": None, "sealed": "abc"}
+    sealed: JsonObject = {"salt": None, "card": None, "asset": None, "lineageVertex": None, "sealed": "abc"}
     assert _read(response(answer_body([sealed]))).results == (sealed,)
 
 

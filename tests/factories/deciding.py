@@ -22,7 +22,22 @@ from concordat_node.policy.engine import (
 from concordat_node.registry.records import PolicyAttributes
 from concordat_trust.vocabulary import Level
 
-SUMMARY_MASKS = ("description", "cohort_size", "contact", "versions", "trained_on", "evaluations")
+SUMMARY_MASKS = (
+    "description",
+    "cohort_size",
+    "contact",
+    "versions",
+    "trained_on",
+    "evaluations",
+    "lineage",
+    "complete",
+)
+
+
+def lineage_hides(attributes: PolicyAttributes) -> frozenset[str]:
+    """Return what a class does not let be told of its lineage, at any level."""
+    closed: frozenset[str] = frozenset() if attributes.lineage in ("open", "complete") else frozenset({"lineage"})
+    return closed if attributes.lineage == "complete" else closed | {"complete"}
 
 
 def permit(attributes: PolicyAttributes, **changes: object) -> Decision:
@@ -30,7 +45,7 @@ def permit(attributes: PolicyAttributes, **changes: object) -> Decision:
     values: dict[str, object] = {
         "verdict": "permit",
         "level": Level.FULL,
-        "masks": {},
+        "masks": {name: Mask() for name in sorted(lineage_hides(attributes))},
         "obligations": (),
         "reasons": (),
         "missing": (),

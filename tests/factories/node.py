@@ -70,6 +70,7 @@ __all__ = [
     "by_clearance",
     "make_asset",
     "make_assets_question",
+    "make_lineage_question",
     "make_node",
     "make_question",
     "memory_database",
@@ -312,6 +313,12 @@ def make_question(network: TestNetwork, **changes: object) -> Question:
 
 def make_assets_question(network: TestNetwork, **changes: object) -> Question:
     return make_question(network, **{"operation": "assets", "projection": "asset", **changes})
+
+
+def make_lineage_question(network: TestNetwork, **changes: object) -> Question:
+    """Return the question what the ids of the part came from, with changes."""
+    lineage = {"operation": "lineage", "projection": "lineageVertex", "direction": "up"}
+    return make_question(network, **{**lineage, **changes})
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,12 @@ from concordat_node.registry.records import Agreement, Approval, Modifier, Polic
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Purpose
 from concordat_trust.vocabulary import Clearance, Level
-from tests.factories.deciding import PrescribedEngine, Prescription
+from tests.factories.deciding import PrescribedEngine, Prescription, lineage_hides
 
 TABLE_PATH = Path(__file__).parents[1] / "policy" / "decision_table.json"
 DAY_S = 86_400
 SUMMARY_HIDES = frozenset({"description", "cohort_size", "contact", "versions"})
+_WITHOUT_METRICS = frozenset({"evaluations", "trained_on", "lineage", "complete"})
 OBLIGATIONS = (
     Obligation("cite", "Cite the agreement and its owner in what is published from this use."),
     Obligation(
@@ -141,12 +142,13 @@ def decision_table() -> DecisionTable:
 
 def _decision(row: Mapping[str, Any], attributes: PolicyAttributes) -> Decision:
     verdict, codes = row["verdict"], sorted(row["codes"])
-    hidden = SUMMARY_HIDES if attributes.summary_metrics else SUMMARY_HIDES | {"evaluations", "trained_on"}
+    told = lineage_hides(attributes)
+    hidden = SUMMARY_HIDES | (told if attributes.summary_metrics else _WITHOUT_METRICS)
     discloses = verdict != "deny"
     return Decision(
         verdict=verdict,
         level=Level[row["level"]],
-        masks={name: Mask() for name in sorted(hidden)} if verdict == "review" else {},
+        masks={name: Mask() for name in sorted(_hides(verdict, told, hidden))},
         obligations=OBLIGATIONS if row["agreement_ids"] else (),
         reasons=tuple(Reason(code, public=discloses) for code in codes),
         missing=tuple(Missing(code, _grantor(code)) for code in codes) if verdict == "review" else (),
@@ -154,6 +156,10 @@ def _decision(row: Mapping[str, Any], attributes: PolicyAttributes) -> Decision:
         relay_may_read=discloses and attributes.relay_may_read and attributes.sensitivity <= Clearance.REGISTERED,
         valid_until=row["valid_until"],
     )
+
+
+def _hides(verdict: str, told: frozenset[str], hidden: frozenset[str]) -> frozenset[str]:
+    return {"review": hidden, "permit": told}.get(verdict, frozenset())
 
 
 def _grantor(code: str) -> Grantor:

@@ -276,7 +276,7 @@ def node_answer(
 
 
 def on_the_wire(result: Result, question: Question) -> JsonObject:
-    wire: JsonObject = {"salt": None, "card": None, "asset": None, "sealed": None}
+    wire: JsonObject = {"salt": None, "card": None, "asset": None, "lineageVertex": None, "sealed": None}
     if isinstance(result, SealedResult):
         return {**wire, "sealed": result.sealed}
     return {**wire, "salt": result.salt, question.projection: result.record}

@@ -185,6 +185,9 @@ class _Leaky:
     def visible_assets(self, ids: Sequence[AssetId], view: View) -> tuple[AssetId, ...]:
         return self.index.visible_assets(ids, view)
 
+    def came_from(self, ends: Sequence[AssetId], view: View, *, is_foreign: bool) -> tuple[AssetId, ...]:
+        return self.index.came_from(ends, view, is_foreign=is_foreign)
+
     def all_classes(self) -> dict[str, ClassView]:
         with self.database.reading() as connection:
             ids = connection.execute(select(POLICY_CLASS.c.class_id)).scalars().all()

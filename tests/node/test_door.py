@@ -15,9 +15,9 @@ from concordat_node.api.http import node_app
 from concordat_node.api.wire_schema import SCHEMA, DoorContext, answer_data, check_documents
 from concordat_node.policy.engine import DecisionRequest, Scope
 from concordat_trust.canonical import JsonObject, canonical_bytes
-from concordat_trust.records import ASSET_FIELDS, CARD_FIELDS
+from concordat_trust.records import ASSET_FIELDS, CARD_FIELDS, LINEAGE_FIELDS
 from concordat_trust.wire import documents
-from concordat_trust.wire.documents import ASSETS, DOCUMENT_IDS, DOCUMENTS, SEARCH, document_id
+from concordat_trust.wire.documents import DOCUMENT_IDS, DOCUMENTS, SEARCH, document_id
 from concordat_trust.wire.transport import WireRequest
 from tests.factories.network import make_network
 from tests.factories.node import (
@@ -30,6 +30,7 @@ from tests.factories.node import (
     attributes_of,
     make_asset,
     make_assets_question,
+    make_lineage_question,
     make_node,
     make_question,
     refused_code,
@@ -59,7 +60,7 @@ def test_the_schema_is_the_golden_one() -> None:
 
 def test_the_wire_types_have_exactly_the_fields_of_the_records() -> None:
     schema = build_schema(golden())
-    for name, fields in (("Card", CARD_FIELDS), ("Asset", ASSET_FIELDS)):
+    for name, fields in (("Card", CARD_FIELDS), ("Asset", ASSET_FIELDS), ("LineageVertex", LINEAGE_FIELDS)):
         declared = schema.type_map[name]
         assert isinstance(declared, GraphQLObjectType)
         assert tuple(declared.fields) == fields
@@ -67,9 +68,9 @@ def test_the_wire_types_have_exactly_the_fields_of_the_records() -> None:
 
 def test_a_trusted_document_fits_the_schema_and_asks_for_every_field() -> None:
     check_documents()
-    for text in (SEARCH, ASSETS):
+    for text in DOCUMENTS.values():
         assert "fragment CardFields" in text
-        for field in ASSET_FIELDS:
+        for field in (*ASSET_FIELDS, *LINEAGE_FIELDS):
             assert field in text
 
 
@@ -78,14 +79,15 @@ def test_document_ids_are_what_peers_agreed_on() -> None:
     assert DOCUMENT_IDS == {
         "search": "a645492aada58e6e8b8087e5c3307fa0fb2cfd140d67e13d875ce7af3e2c5624",
         "assets": "28102ce9e619b03b68670825115a5e60b66b0b4bcf7d86a0ca9e4728c549f931",
+        "lineage": "0000000000000000000000000000000000000000000000000000000000000000",
         "ask": "abe0846785a3abde8f712fb7c590eebc0f775a56b0e42578118ce7c01d624e12",
         "askProgress": "ba04e88c09e61f14712560b5bfb0bc608032e83d4d7c5846e87e2d7ba84a83f2",
     }
     assert all(document_id(text) == DOCUMENT_IDS[name] for name, text in DOCUMENTS.items())
-    assert len(parse(documents.ASK).definitions) == 6
+    assert len(parse(documents.ASK).definitions) == 7
 
 
-@pytest.mark.parametrize("operation", ["search", "assets"])
+@pytest.mark.parametrize("operation", ["search", "assets", "lineage"])
 async def test_the_schema_and_the_fast_path_give_one_answer(operation: str) -> None:
     node = make_node(NETWORK, "north-hospital", RECORDS)
     given = []
@@ -96,7 +98,8 @@ async def test_the_schema_and_the_fast_path_give_one_answer(operation: str) -> N
         return given[-1]
 
     node.door._answering.answer = kept  # type: ignore[method-assign]  # to get hold of the answer, which it passes on
-    question = make_question(NETWORK) if operation == "search" else make_assets_question(NETWORK)
+    questions = {"search": make_question, "assets": make_assets_question, "lineage": make_lineage_question}
+    question = questions[operation](NETWORK)
     ids = () if operation == "search" else (str(asset_id("a")), str(asset_id("b")))
     answer_of(await node.handle(asking(NETWORK, question, ids=ids).request()), operation)
     result = await SCHEMA.execute(

@@ -270,7 +270,7 @@ def test_only_the_gate_makes_what_can_be_serialized() -> None:
     with pytest.raises(RuntimeError):
         DisclosedRecord(cast(Any, object()), {"id": "x"})
     with pytest.raises(RuntimeError):
-        Released(cast(Any, None), record=cast(Any, None), is_card=True, salt="", sealed=None, sort_key=None)
+        Released(cast(Any, None), record=cast(Any, None), projection="card", salt="", sealed=None, sort_key=None)
 
 
 def test_a_raw_record_cannot_be_serialized() -> None:

@@ -151,7 +151,7 @@ class Completeness:
 
 @dataclass(frozen=True, slots=True)
 class MergedResult:
-    """The answer of the network. `hits` are the first page in order; every record for an `assets` question.
+    """The answer of the network. `hits` are the first page of a search in order; of ids, every record.
 
     `total` is None unless `is_exact`; `total_at_least` and `facets` then count only what is known.
     """
@@ -241,7 +241,7 @@ def _hits(question: Question, answers: Sequence[VerifiedAnswer], statistics: Ter
     hits = [Hit(record, org, sort_key(question, record, terms, statistics)) for org, record in pairs]
     hits.sort(key=lambda hit: _order(question, hit))
     # Each node disclosed at least its first page, so the first page of all is exact; what follows it would not be.
-    return tuple(hits if question.operation == "assets" else hits[: question.page_size])
+    return tuple(hits[: question.page_size] if question.operation == "search" else hits)
 
 
 def _order(question: Question, hit: Hit) -> tuple[bool, int, str, str]:

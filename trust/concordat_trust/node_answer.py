@@ -33,7 +33,7 @@ from concordat_trust.directory import DirectoryView, KeyDirectory
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.jose import LEEWAY_S
-from concordat_trust.question import Part, Projection, Question, candidate_count
+from concordat_trust.question import PROJECTION_OF, Part, Projection, Question, candidate_count
 from concordat_trust.receipt import VerifiedReceipt, verify_receipt
 from concordat_trust.records import RecordMalformed
 from concordat_trust.result_checks import (
@@ -110,15 +110,17 @@ class AnswerDirectory(KeyDirectory, Protocol):
 
 
 def result_from_wire(result: JsonObject, projection: Projection) -> Result:
-    """Return a result of the wire: (salt and card or asset) or sealed, the rest null or absent.
+    """Return a result of the wire: (salt and the record of the projection) or sealed, the rest null or absent.
 
     Raises: RecordMalformed when it is neither or both.
     """
     salt, sealed, record = result.get("salt"), result.get("sealed"), result.get(projection)
-    other = result.get("asset" if projection == "card" else "card")
-    if other is None and sealed is None and isinstance(salt, str) and isinstance(record, dict):
+    others = [result.get(name) for name in PROJECTION_OF.values() if name != projection]
+    if others != [None] * len(others):
+        raise RecordMalformed(field="results")
+    if sealed is None and isinstance(salt, str) and isinstance(record, dict):
         return OpenResult(salt, record)
-    if other is None and isinstance(sealed, str) and salt is None and record is None:
+    if isinstance(sealed, str) and salt is None and record is None:
         return SealedResult(sealed)
     raise RecordMalformed(field="results")
 
@@ -160,7 +162,7 @@ def verify_node_answer(
         opened = opened_results(answer.results, attestation, open_sealed)
         check_commitments(opened, attestation)
         check_records(opened, org, question, part)
-        records = recomputed_records(opened, attestation, question, bundle.statistics)
+        records = recomputed_records(opened, attestation, question, part, bundle.statistics)
         check_order(opened, attestation, question)
         check_facets(attestation, question, records)
         receipt = None if is_relay else _receipt(answer, attestation, bundle, asked_at)
@@ -220,7 +222,8 @@ def _receipt(
 
 def _check_statement(attestation: Attestation, question: Question, part: Part) -> None:
     total, count = attestation.total, len(attestation.candidates)
-    count_max = len(part.ids) if question.operation == "assets" else candidate_count(question)
+    is_by_id = question.operation == "assets" or question.direction == "up"
+    count_max = len(part.ids) if is_by_id else candidate_count(question)
     if not set(attestation.facets) <= set(question.facets):
         raise StatusInconsistent(problem="it counts facets that were not asked for")
     match attestation.status:

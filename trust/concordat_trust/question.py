@@ -12,8 +12,10 @@ Rules of this file:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.encoding import sha256_b64u
@@ -33,10 +35,16 @@ CANDIDATES_MIN = 20
 IDS_MAX = 50
 TEXT_MAX = 500
 
-Operation = Literal["search", "assets"]
-Projection = Literal["card", "asset"]
+Operation = Literal["search", "assets", "lineage"]
+Projection = Literal["card", "asset", "lineageVertex"]
+Direction = Literal["up", "down"]
 SortBy = Literal["relevance", "metric", "created"]
 SortOrder = Literal["asc", "desc"]
+
+PROJECTION_OF: Final[Mapping[Operation, Projection]] = MappingProxyType(
+    {"search": "card", "assets": "asset", "lineage": "lineageVertex"}
+)
+"""What each operation is answered with."""
 
 _NETWORK = re.compile(r"[a-z][a-z0-9-]{2,63}")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -104,9 +112,13 @@ class Question:
     facets: tuple[str, ...] = ()
     projection: Projection = "card"
     page_size: int = 20
+    direction: Direction | None = None
+    """Of `lineage` alone: up to what the ids of the part came from, or down to what came from them."""
 
     def to_json(self) -> JsonObject:
+        walked: JsonObject = {} if self.direction is None else {"direction": self.direction}
         return {
+            **walked,
             "facets": list(self.facets),
             "filter": None if self.filter is None else filter_to_json(self.filter),
             "network": self.network,
@@ -129,8 +141,8 @@ class Question:
 
 
 def candidate_count(question: Question) -> int:
-    """Return how many records one node discloses at most: its first visible matches (DESIGN section 1), or every id."""
-    if question.operation == "assets":
+    """Return how many records one node discloses at most: its first visible matches (DESIGN section 1), or of ids."""
+    if question.operation != "search":
         return IDS_MAX
     return max(CANDIDATES_MIN, question.page_size)
 
@@ -167,9 +179,10 @@ def question_from_json(obj: JsonObject) -> Question:
     shape = Shape(obj, "question")
     if shape.integer("question_version") != QUESTION_VERSION:
         raise FieldUnsupported(field="question_version")
+    operation = _operation(shape)
     question = Question(
         network=_matching(shape, "network", _NETWORK),
-        operation=_operation(shape),
+        operation=operation,
         purpose=parse_purpose(shape.value("purpose")),
         stats_revision=_matching(shape, "stats_revision", _REVISION),
         text=shape.text("text", length_max=TEXT_MAX),
@@ -178,6 +191,7 @@ def question_from_json(obj: JsonObject) -> Question:
         facets=_facets(shape),
         projection=_projection(shape),
         page_size=shape.integer("page_size", minimum=1, maximum=PAGE_SIZE_MAX),
+        direction=_direction(shape) if operation == "lineage" else None,
     )
     shape.finish()
     _refuse_contradictions(question)
@@ -219,20 +233,22 @@ def parse_purpose(value: Json) -> Purpose:
 
 def _operation(shape: Shape) -> Operation:
     value = shape.text("operation", length_max=40)
-    if value == "search":
-        return "search"
-    if value == "assets":
-        return "assets"
+    for operation in PROJECTION_OF:
+        if value == operation:
+            return operation
     raise FieldUnsupported(field=value)
 
 
 def _projection(shape: Shape) -> Projection:
     value = shape.text("projection", length_max=40)
-    if value == "card":
-        return "card"
-    if value == "asset":
-        return "asset"
+    for projection in PROJECTION_OF.values():
+        if value == projection:
+            return projection
     raise FieldUnsupported(field=value)
+
+
+def _direction(shape: Shape) -> Direction:
+    return "up" if shape.one_of("direction", ("up", "down")) == "up" else "down"
 
 
 def _filter(value: Json) -> Filter | None:
@@ -272,9 +288,9 @@ def _matching(shape: Shape, name: str, pattern: re.Pattern[str]) -> str:
 
 
 def _refuse_contradictions(question: Question) -> None:
-    wanted: Projection = "card" if question.operation == "search" else "asset"
+    wanted = PROJECTION_OF[question.operation]
     if question.projection != wanted:
         raise QuestionMalformed(field="projection", problem=f"of {question.operation} must be {wanted}")
     searching = question.text or question.filter is not None or question.facets or question.sort != Sort()
-    if question.operation == "assets" and searching:
-        raise QuestionMalformed(field="operation", problem="assets takes ids and nothing to search for")
+    if question.operation != "search" and searching:
+        raise QuestionMalformed(field="operation", problem=f"{question.operation} takes ids and nothing to search for")

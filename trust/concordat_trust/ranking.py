@@ -111,6 +111,14 @@ def sort_key(question: Question, card: JsonObject, terms: Sequence[str], statist
     return evaluation_key(sort.metric, _evaluations(card["evaluations"]))
 
 
+def named_key(question: Question, *, is_named: bool) -> int:
+    """Return the key of a record of an answer by ids; `is_named` when the part has its id.
+
+    Of a lineage, what is asked for comes before what came from it, so that a long list never cuts it off.
+    """
+    return int(is_named and question.operation == "lineage")
+
+
 def evaluation_key(metric: str | None, evaluations: Iterable[tuple[str, str, str]]) -> int | None:
     """Return the largest value·10^6, rounded down, of a metric on a split other than `train`; None without any.
 

@@ -1,4 +1,4 @@
-"""The two fixed shapes in which a record travels between organizations: card and asset.
+"""The fixed shapes in which a record travels between organizations: card, asset and lineage vertex.
 
 Every field is always present; null means masked (or, for `unit`, interval and links, absent). A text that exists but is
 empty is `""`, so that the text level of a card can be read off it. Unknown fields of a record are kept and hashed, so a
@@ -8,10 +8,12 @@ newer node can say more than this reader understands.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from concordat_trust.canonical import INTEGER_MAX, Json, JsonObject
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import ASSET_KINDS, AssetId
+from concordat_trust.lineage import read_edges
 from concordat_trust.question import Projection
 
 CARD_FIELDS = (
@@ -47,6 +49,24 @@ ASSET_FIELDS = (
     "trained_on",
     "agreements",
 )
+LINEAGE_FIELDS = (
+    "id",
+    "kind",
+    "organization",
+    "level",
+    "title",
+    "edges",
+    "complete",
+    "masked_fields",
+    "obligations",
+    "agreement_ids",
+    "valid_until",
+)
+_FIELDS: Mapping[Projection, tuple[str, ...]] = {
+    "card": CARD_FIELDS,
+    "asset": ASSET_FIELDS,
+    "lineageVertex": LINEAGE_FIELDS,
+}
 
 _TEXTS = (
     "title",
@@ -81,6 +101,7 @@ _OBJECT_LISTS = {
     "agreements": ("id", "title", "digest", "valid_until"),
 }
 _REQUIRED = ("id", "kind", "organization", "level")
+_REQUIRED_OF_VERTEX = ("edges", "masked_fields")
 _INTEGERS = ("valid_until", "cohort_size", "sensitivity")
 LEVELS = ("SUMMARY", "FULL")
 LIST_MAX = 200
@@ -96,7 +117,7 @@ class RecordMalformed(RefusedDocument):
 
 def fields_of(projection: Projection) -> tuple[str, ...]:
     """Return the field names of a projection."""
-    return CARD_FIELDS if projection == "card" else ASSET_FIELDS
+    return _FIELDS[projection]
 
 
 def validate_record(record: JsonObject, projection: Projection) -> None:
@@ -113,6 +134,23 @@ def validate_record(record: JsonObject, projection: Projection) -> None:
         raise RecordMalformed(field="kind")
     if record["organization"] != asset_id.org:
         raise RecordMalformed(field="organization")
+    if projection == "lineageVertex":
+        _check_vertex(record, asset_id)
+
+
+def _check_vertex(record: JsonObject, asset_id: AssetId) -> None:
+    for field in _REQUIRED_OF_VERTEX:
+        if record[field] is None:
+            raise RecordMalformed(field=field)
+    try:
+        edges = read_edges(record["edges"], asset_id)
+    except RefusedDocument as error:
+        raise RecordMalformed(field="edges") from error
+    masked = record["masked_fields"]
+    # What is said to be masked is not there: a foreign id beside a masked `lineage` would be a contradiction.
+    hidden = {str(field) for field in masked} if isinstance(masked, list) else set[str]()
+    if any(item.edge.is_hidden(hidden) for item in edges):
+        raise RecordMalformed(field="edges")
 
 
 def _check_field(field: str, value: Json) -> None:
@@ -137,6 +175,10 @@ def _is_valid(field: str, value: Json) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INTEGER_MAX
     if field == "conditions":
         return _is_conditions(value)
+    if field == "edges":
+        return isinstance(value, list)
+    if field == "complete":
+        return value is True
     return _is_object_list(value, _OBJECT_LISTS[field])
 
 

@@ -33,8 +33,9 @@ from concordat_trust.card_reader import CardReader
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.filters import evaluate
 from concordat_trust.ids import AssetId, OrgId, tie_key
+from concordat_trust.lineage import read_edges
 from concordat_trust.question import Part, Question
-from concordat_trust.ranking import impacts_of_card, matches_text, order_key, query_terms, sort_key
+from concordat_trust.ranking import impacts_of_card, matches_text, named_key, order_key, query_terms, sort_key
 from concordat_trust.records import RecordMalformed, validate_record
 from concordat_trust.sealing import OpenedRecord, SealContext
 from concordat_trust.text import TermStatistics
@@ -130,11 +131,19 @@ def check_records(opened: Opened, org: OrgId, question: Question, part: Part) ->
         asset_id = _id_of(item.record, question, position)
         if asset_id.org != org:
             raise RecordForeign(position=position)
-        if question.operation == "assets" and str(asset_id) not in part.ids:
+        if not _is_asked(item.record, asset_id, question, part):
             raise RecordNotAsked(position=position)
         if asset_id in seen:
             raise RecordDuplicate(position=position)
         seen.add(asset_id)
+
+
+def _is_asked(record: JsonObject, asset_id: AssetId, question: Question, part: Part) -> bool:
+    if question.operation == "search" or str(asset_id) in part.ids:
+        return True
+    # Down, an organization also shows which of its assets came from what was asked for, of whomever that is.
+    edges = read_edges(record["edges"], asset_id) if question.direction == "down" else ()
+    return any(item.edge.source == asset_id and str(item.edge.target) in part.ids for item in edges)
 
 
 def _id_of(record: JsonObject, question: Question, position: int) -> AssetId:
@@ -146,7 +155,7 @@ def _id_of(record: JsonObject, question: Question, position: int) -> AssetId:
 
 
 def recomputed_records(
-    opened: Opened, attestation: Attestation, question: Question, statistics: TermStatistics
+    opened: Opened, attestation: Attestation, question: Question, part: Part, statistics: TermStatistics
 ) -> tuple[VerifiedRecord, ...]:
     """Return the readable records with the keys that they really have.
 
@@ -157,7 +166,10 @@ def recomputed_records(
     for position, (item, candidate) in enumerate(zip(opened, attestation.candidates, strict=True)):
         if item is None:
             continue
-        key, tie = sort_key(question, item.record, terms, statistics), tie_key(str(item.record["id"]))
+        asset_id = str(item.record["id"])
+        key, tie = sort_key(question, item.record, terms, statistics), tie_key(asset_id)
+        if question.operation != "search":
+            key = named_key(question, is_named=asset_id in part.ids)
         if candidate.sort_key != key:
             raise SortKeyMismatch(position=position)
         if candidate.tie != tie:

@@ -111,6 +111,8 @@ MASKABLE_FIELDS = (
     "sensitivity",
     "trained_on",
     "agreements",
+    "lineage",
+    "complete",
 )
 NoticeMode = Literal["none", "standing"]
 NOTICE_MODES: tuple[NoticeMode, ...] = get_args(NoticeMode)

@@ -119,9 +119,36 @@ class Asset(Card):
     agreements: list[AgreementReference] | None
 
 
-@strawberry.type(description="One candidate, in the order of the attestation: salt and (card or asset), or sealed.")
+@strawberry.type
+class LineageEdge:
+    relation: str | None
+    source: str | None
+    target: str | None
+    asserted_on: str | None
+
+
+@strawberry.type
+class LineageVertex:
+    id: strawberry.ID
+    kind: str | None
+    organization: str | None
+    level: str | None
+    title: str | None
+    edges: list[LineageEdge] | None
+    complete: bool | None
+    masked_fields: list[str] | None
+    obligations: list[Obligation] | None
+    agreement_ids: list[str] | None
+    valid_until: Integer | None
+
+
+_RESULT = "One candidate, in the order of the attestation: salt and (card, asset or lineage vertex), or sealed."
+
+
+@strawberry.type(description=_RESULT)
 class Result:
     salt: str | None
     card: Card | None
     asset: Asset | None
+    lineageVertex: LineageVertex | None  # noqa: N815 - the name of the projection
     sealed: str | None

@@ -4,7 +4,7 @@ Rules of this file:
 
 * `Released` and `DisclosedRecord` are made here and nowhere else. Everything that serializes takes them, never an
   `AssetRecord`, so that a forgotten gate is a type error and, at run time, a refusal.
-* Order: classes are decided → the index searches the visible view → the page's records (and the data sets they name)
+* Order: classes are decided → the index searches the visible view → the page's records (and the own assets they name)
   are decided again from their current attributes → masks → commitments → sealing.
 * The second decision may only take away. Then everything is asked again: first with fresh decisions (something expired
   or was imported in between), then without the classes it withdrew, so that totals, facets and order never count what
@@ -24,12 +24,13 @@ from concordat_node.access.masks import Surroundings, masked_record
 from concordat_node.access.view import earliest, is_visible, narrows, visible_view
 from concordat_node.policy.engine import Decision, DecisionRequest, PolicyEngine, PolicyUnavailable
 from concordat_node.registry.records import AssetRecord, PolicyAttributes
-from concordat_node.search.index import ClassView, IndexQuery, SearchIndex
+from concordat_node.search.index import ClassView, IndexHit, IndexQuery, IndexResult, SearchIndex
 from concordat_trust.attestation import SALT_BYTES, record_commitment
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.encoding import b64u
 from concordat_trust.ids import AssetId, OrgId, tie_key
-from concordat_trust.question import Question, candidate_count
+from concordat_trust.question import Projection, Question, candidate_count
+from concordat_trust.ranking import named_key, order_key
 from concordat_trust.sealing import SealContext, seal_record
 from concordat_trust.text import TermStatistics, query_terms
 from concordat_trust.vocabulary import Clearance
@@ -62,27 +63,28 @@ class DisclosedRecord:
 
 @final
 class Released:
-    """One candidate as it leaves: (salt and card or asset), or sealed; with what the attestation says of it."""
+    """One candidate as it leaves: (salt and card, asset or vertex), or sealed; with what the attestation says of it."""
 
-    __slots__ = ("asset", "card", "commitment", "record", "salt", "sealed", "sort_key", "tie")
+    __slots__ = ("asset", "card", "commitment", "record", "salt", "sealed", "sort_key", "tie", "vertex")
 
     def __init__(
         self,
         witness: _Witness,
         *,
         record: DisclosedRecord,
-        is_card: bool,
+        projection: Projection,
         salt: str,
         sealed: str | None,
         sort_key: int | None,
     ) -> None:
         if witness is not _WITNESS:
             raise RuntimeError("only the gate releases a record")
-        is_open = sealed is None
+        opened = record if sealed is None else None
         self.record = record
-        self.card = record if is_open and is_card else None
-        self.asset = record if is_open and not is_card else None
-        self.salt = salt if is_open else None
+        self.card = opened if projection == "card" else None
+        self.asset = opened if projection == "asset" else None
+        self.vertex = opened if projection == "lineageVertex" else None
+        self.salt = salt if sealed is None else None
         self.sealed = sealed
         self.sort_key = sort_key
         self.tie = tie_key(str(record.fields["id"]))
@@ -129,7 +131,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the index found in the view: candidates in order, and the data sets they name."""
+    """What the index found in the view: candidates in order, and the own assets they name."""
 
     rows: tuple[_Row, ...]
     named: tuple[_Row, ...]
@@ -181,9 +183,9 @@ class Gate:
         raise PolicyUnavailable(cause="malformed")
 
     def _find(self, asked: Asked, decided: Decided, view: Mapping[str, ClassView]) -> _Found:
-        if asked.question.operation == "assets":
-            return self._find_assets(asked, decided, view)
         question = asked.question
+        if question.operation != "search":
+            return self._find_named(asked, decided, view)
         query = IndexQuery(
             terms=query_terms(question.text, asked.statistics),
             filter=question.filter,
@@ -191,31 +193,38 @@ class Gate:
             facets=question.facets,
             limit=candidate_count(question),
         )
-        result = self._index.search(query, view, asked.statistics)
-        keys = {hit.id: hit.sort_key for hit in result.hits}
-        return self._read(decided, view, keys, result.total, result.facets)
+        return self._read(asked, decided, view, self._index.search(query, view, asked.statistics))
 
-    def _find_assets(self, asked: Asked, decided: Decided, view: Mapping[str, ClassView]) -> _Found:
+    def _find_named(self, asked: Asked, decided: Decided, view: Mapping[str, ClassView]) -> _Found:
+        question = asked.question
         own = [asset_id for asset_id in asked.ids if asset_id.org == self._organization]
-        visible = self._index.visible_assets(own, view)
-        # Without text every relevance is 0, and the order is that of the tie keys.
-        keys = dict.fromkeys(sorted(visible, key=lambda item: (tie_key(str(item)), str(item))), 0)
-        return self._read(decided, view, keys, len(keys), {})
+        named = self._index.visible_assets(own, view)
+        keys = dict.fromkeys(named, named_key(question, is_named=True))
+        count_max = len(asked.ids)
+        if question.direction == "down":
+            others = [asset_id for asset_id in asked.ids if asset_id.org != self._organization]
+            # What came from a hidden asset is not found by it: an own end must be visible itself.
+            came = self._index.came_from(named, view, is_foreign=False)
+            keys = {**dict.fromkeys((*came, *self._index.came_from(others, view, is_foreign=True)), 0), **keys}
+            count_max = candidate_count(question)
+        ordered = sorted(keys, key=lambda item: order_key(question.sort, keys[item], tie_key(str(item)), str(item)))
+        hits = tuple(IndexHit(item, keys[item]) for item in ordered[:count_max])
+        return self._read(asked, decided, view, IndexResult(hits, len(ordered), {}))
 
     def _read(
         self,
+        asked: Asked,
         decided: Decided,
         view: Mapping[str, ClassView],
-        keys: Mapping[AssetId, int | None],
-        total: int,
-        facets: Mapping[str, Mapping[str, int]],
+        result: IndexResult,
     ) -> _Found:
+        keys = {hit.id: hit.sort_key for hit in result.hits}
         rows = self._rows(decided, view, tuple(keys), keys)
-        named_ids = {item for row in rows for item in _named_by(row)}
+        named_ids = {item for row in rows for item in _named_by(row, asked.question)}
         visible_ids = self._index.visible_assets(sorted(named_ids), view)
         named = self._rows(decided, view, visible_ids, {})
         is_consistent = len(rows) == len(keys) and len(named) == len(visible_ids)
-        return _Found(rows, named, total, facets, is_consistent)
+        return _Found(rows, named, result.total, result.facets, is_consistent)
 
     def _rows(
         self,
@@ -249,14 +258,12 @@ class Gate:
 
     def _disclose(self, asked: Asked, decided: Decided, found: _Found) -> Release:
         around = Surroundings(
-            datasets={
-                row.record.id: None if "title" in row.decision.hidden else row.record.title for row in found.named
-            },
+            assets={row.record.id: None if "title" in row.decision.hidden else row.record.title for row in found.named},
             agreements=decided.facts.agreements,
         )
         closed = frozenset(row.record.id for row in found.named if not row.decision.relay_may_read)
         items = tuple(
-            self._item(asked, row, around, position, relay_may_read=_relay_may_read(row, closed))
+            self._item(asked, row, around, position, relay_may_read=_relay_may_read(row, closed, asked.question))
             for position, row in enumerate(found.rows)
         )
         cited = sorted({item for row in found.rows for item in row.decision.agreement_ids})
@@ -279,7 +286,7 @@ class Gate:
         return Released(
             _WITNESS,
             record=record,
-            is_card=asked.question.projection == "card",
+            projection=asked.question.projection,
             salt=salt,
             sealed=None if relay_may_read else self._seal(asked, fields, salt, position),
             sort_key=row.sort_key,
@@ -295,14 +302,17 @@ def _closed(asked: Asked, decided: Decided) -> frozenset[str]:
     return frozenset(class_id for class_id, held in classes if held.sensitivity > asked.sensitivity_max)
 
 
-def _named_by(row: _Row) -> frozenset[AssetId]:
-    """Return the data sets a record names in fields that are not hidden: a hidden link must not be followed."""
+def _named_by(row: _Row, question: Question) -> frozenset[AssetId]:
+    """Return the assets a record names in fields that are not hidden: a hidden link must not be followed."""
     record, hidden = row.record, row.decision.hidden
+    if question.operation == "lineage":
+        edges = (item.edge for item in record.edges if not item.edge.is_hidden(hidden))
+        return frozenset(edge.other_end(record.id) for edge in edges if not edge.is_foreign)
     trained_on = () if "trained_on" in hidden else record.trained_on
     evaluations = () if "evaluations" in hidden else record.evaluations
     return frozenset(trained_on) | {item.dataset_id for item in evaluations if item.dataset_id is not None}
 
 
-def _relay_may_read(row: _Row, closed: frozenset[AssetId]) -> bool:
-    """Whether a relay may read the record: its owner lets it, and so does the owner of every data set it names."""
-    return row.decision.relay_may_read and not _named_by(row) & closed
+def _relay_may_read(row: _Row, closed: frozenset[AssetId], question: Question) -> bool:
+    """Whether a relay may read the record: its owner lets it, also for every own asset that it names."""
+    return row.decision.relay_may_read and not _named_by(row, question) & closed

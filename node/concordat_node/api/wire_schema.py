@@ -6,8 +6,8 @@ Rules of this file:
 * A trusted document selects every field there is, so its answer *is* the object of the given answer (`answer_data`):
   an executor would give the same bytes for a hundred times the work. That it does is a test, over this schema.
 * A type is resolved from one Python class alone (`is_type_of`, and the same check in `answer_data`), so that a raw
-  record in its place is an error and never bytes. `Result` is a `Released`, `Card` and `Asset` are a
-  `DisclosedRecord`; both are made by the gate only.
+  record in its place is an error and never bytes. `Result` is a `Released`, `Card`, `Asset` and `LineageVertex` are
+  a `DisclosedRecord`; both are made by the gate only.
 * Names are those of the canonical record, so no name is converted.
 """
 
@@ -157,11 +157,40 @@ class Asset(Card):
     is_type_of = _only(DisclosedRecord)
 
 
-@strawberry.type(description="One candidate, in the order of the attestation: salt and (card or asset), or sealed.")
+@strawberry.type
+class LineageEdge:
+    relation: str | None
+    source: str | None
+    target: str | None
+    asserted_on: str | None
+
+
+@strawberry.type
+class LineageVertex:
+    id: strawberry.ID
+    kind: str | None
+    organization: str | None
+    level: str | None
+    title: str | None
+    edges: list[LineageEdge] | None
+    complete: bool | None
+    masked_fields: list[str] | None
+    obligations: list[Obligation] | None
+    agreement_ids: list[str] | None
+    valid_until: Integer | None
+
+    is_type_of = _only(DisclosedRecord)
+
+
+_RESULT = "One candidate, in the order of the attestation: salt and (card, asset or lineage vertex), or sealed."
+
+
+@strawberry.type(description=_RESULT)
 class Result:
     salt: str | None
     card: Card | None
     asset: Asset | None
+    lineageVertex: LineageVertex | None  # noqa: N815 - the name of the projection
     sealed: str | None
 
     is_type_of = _only(Released)
@@ -191,6 +220,10 @@ _ASSETS = (
     "The records with the ids of the part, as far as the requester may see them; "
     "a hidden id is as absent as an unknown one."
 )
+_LINEAGE = (
+    "What the assets of the part came from (up), or which of this organization's assets came from them (down), as its "
+    "owner\nasserts it and as far as the requester may see it; one step, never two."
+)
 
 
 def _given(info: Info[DoorContext, None], question: str, part: str) -> NodeAnswer | None:
@@ -201,6 +234,7 @@ def _given(info: Info[DoorContext, None], question: str, part: str) -> NodeAnswe
 class Query:
     search: NodeAnswer | None = strawberry.field(resolver=_given, description=_SEARCH)
     assets: NodeAnswer | None = strawberry.field(resolver=_given, description=_ASSETS)
+    lineage: NodeAnswer | None = strawberry.field(resolver=_given, description=_LINEAGE)
 
 
 def _read(source: Any, name: str) -> Any:
@@ -208,6 +242,8 @@ def _read(source: Any, name: str) -> Any:
         return source.fields[name]
     if isinstance(source, Mapping):
         return source[name]
+    if isinstance(source, Released) and name == "lineageVertex":
+        return source.vertex
     return getattr(source, name)
 
 
@@ -240,5 +276,6 @@ def _result(item: Released) -> JsonObject:
         "salt": item.salt,
         "card": None if item.card is None else dict(item.card.fields),
         "asset": None if item.asset is None else dict(item.asset.fields),
+        "lineageVertex": None if item.vertex is None else dict(item.vertex.fields),
         "sealed": item.sealed,
     }

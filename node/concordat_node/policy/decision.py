@@ -55,6 +55,7 @@ CANARY: Mapping[str, Json] = MappingProxyType(
         "disease": None,
         "embargo_until": "0001-01-01",
         "kind": "dataset",
+        "lineage": "complete",
         "modifiers": [],
         "permission": "DUO:0000004",
         "relay_may_read": True,

@@ -99,3 +99,33 @@ class ImportLinesMax(RefusedDocument):
     code = "import_lines_max"
     sentence = "The import has more than {lines_max} lines; this line and what follows was not read."
     hint = "Split the file and import the parts one after another."
+
+
+class LineageSelf(RefusedDocument):
+    code = "lineage_self"
+    sentence = "{field}: an asset does not come from itself."
+    hint = "Name the other asset; for a new state of the same one, register it as an asset of its own."
+
+
+class LineageInverted(RefusedDocument):
+    code = "lineage_inverted"
+    sentence = "{field}: both assets are yours, and the edge stands with the one that came from the other."
+    hint = "Write {relation} into the line of the asset that was made; inverse words are for assets of others."
+
+
+class LineageEdgesMax(RefusedDocument):
+    code = "lineage_edges_max"
+    sentence = "{field}: an asset asserts at most {edges_max} edges, those of trained_on and evaluations included."
+    hint = "Register what many assets have in common as an asset of its own, and name that."
+
+
+class LineageCycle(RefusedDocument):
+    code = "lineage_cycle"
+    sentence = "{field}: an asset of this line would come from itself, over other assets of this node."
+    hint = "One of the edges is the wrong way round: it goes from what was made to what it was made from."
+
+
+class LineageTooDeep(RefusedDocument):
+    code = "lineage_too_deep"
+    sentence = "{field}: more than {ancestors_max} assets of this node stand behind this one."
+    hint = "Leave out the edge; so long a history cannot be checked for cycles at every import."

@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import EntryDeleted, ImportLinesMax, ImportUnreadable
-from concordat_node.registry.rules import LINE_BYTES_MAX, Imported, Owner, read_line
+from concordat_node.registry.lineage_check import LineageCheck, stored_sources
+from concordat_node.registry.rules import LINE_BYTES_MAX, Imported, ImportedAsset, Owner, read_line
 from concordat_node.registry.writing import IndexWriter, entry_of, write_batch
 from concordat_node.search.index_writer import PostingWriter, ensure_index
 from concordat_trust.canonical import JsonObject
@@ -96,12 +97,14 @@ def import_ndjson(
 ) -> ImportReport:
     """Import lines and return what became of each. Raises: StorageFull, StorageBusy, StorageFailed."""
     reports: list[LineReport] = []
+    lineage = LineageCheck(stored_sources(database))
     batch: dict[int, Imported] = {}
 
     def commit() -> None:
         for place in _commit(database, batch, index, now):
             reports[place] = _refused(reports[place].line, EntryDeleted(field="id"))
         batch.clear()
+        lineage.committed()
 
     for number, data in enumerate(lines, start=1):
         if number > lines_max:
@@ -111,6 +114,8 @@ def import_ndjson(
             continue
         try:
             item = read_line(data, owner)
+            if isinstance(item, ImportedAsset):
+                lineage.admit(item.record)
         except RefusedDocument as error:
             reports.append(_refused(number, error))
             continue

@@ -24,9 +24,11 @@ from concordat_node.registry.errors import (
 from concordat_node.registry.records import (
     ASSET_STATUSES,
     DISCOVERABLE,
+    LINEAGE_SHOWN,
     NO_EMBARGO,
     AssetStatus,
     Discoverable,
+    LineageShown,
     Modifier,
     PolicyAttributes,
 )
@@ -68,6 +70,7 @@ def read_policy(shape: Shape, kind: AssetKind) -> PolicyAttributes:
         relay_may_read=_closed_unless_true(shape, "relay_may_read"),
         embargo_until=NO_EMBARGO if shape.value("embargo_until") is None else read_day(shape, "embargo_until"),
         status=_status(shape),
+        lineage=_lineage(shape),
     )
     shape.finish()
     return attributes.in_order()
@@ -163,6 +166,11 @@ def _discoverable(shape: Shape) -> Discoverable:
     if not shape.has("discoverable"):
         return "none"
     return "summary" if shape.one_of("discoverable", DISCOVERABLE) == "summary" else "none"
+
+
+def _lineage(shape: Shape) -> LineageShown:
+    value = shape.one_of("lineage", LINEAGE_SHOWN) if shape.has("lineage") else "closed"
+    return next(shown for shown in LINEAGE_SHOWN if shown == value)
 
 
 def _closed_unless_true(shape: Shape, name: str) -> bool:

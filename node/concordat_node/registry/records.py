@@ -19,6 +19,7 @@ from typing import Literal, get_args
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.ids import AssetId, AssetKind, OrgId, tie_key
+from concordat_trust.lineage import AssertedEdge, LineageEdge
 
 AssetStatus = Literal["draft", "active", "withdrawn"]
 ASSET_STATUSES: tuple[AssetStatus, ...] = get_args(AssetStatus)
@@ -28,6 +29,8 @@ VersionStatus = Literal["active", "withdrawn"]
 VERSION_STATUSES: tuple[VersionStatus, ...] = get_args(VersionStatus)
 GrantStatus = Literal["active", "revoked"]
 GRANT_STATUSES: tuple[GrantStatus, ...] = get_args(GrantStatus)
+LineageShown = Literal["closed", "open", "complete"]
+LINEAGE_SHOWN: tuple[LineageShown, ...] = get_args(LineageShown)
 
 NO_EMBARGO = "0001-01-01"
 CLASS_ID_LENGTH = 32
@@ -57,7 +60,8 @@ class PolicyAttributes:
     """Everything a policy may decide on, with every list `in_order`.
 
     `approvals` are the ethics approvals of which a requester needs one; an approval that a class does not name opens
-    nothing of it. Empty: none is needed, unless a modifier asks for one.
+    nothing of it. Empty: none is needed, unless a modifier asks for one. `lineage` says whether edges to assets of
+    others may be told (`open`), and further that the owner vouches for what is told being all there is (`complete`).
     """
 
     kind: AssetKind
@@ -72,6 +76,7 @@ class PolicyAttributes:
     relay_may_read: bool
     embargo_until: str
     status: AssetStatus
+    lineage: LineageShown = "closed"
 
     def in_order(self) -> PolicyAttributes:
         """Return the same attributes with every list in its one order and without repetitions."""
@@ -92,6 +97,7 @@ class PolicyAttributes:
             "disease": self.disease,
             "embargo_until": self.embargo_until,
             "kind": self.kind,
+            "lineage": self.lineage,
             "modifiers": [modifier.to_json() for modifier in self.modifiers],
             "permission": self.permission,
             "relay_may_read": self.relay_may_read,
@@ -103,7 +109,11 @@ class PolicyAttributes:
     @property
     def class_id(self) -> str:
         """The first 32 hex characters of SHA-256 over the canonical form."""
-        return sha256_hex(canonical_bytes(self.in_order().to_json()))[:CLASS_ID_LENGTH]
+        stated = self.in_order().to_json()
+        if self.lineage == "closed":
+            # Classes from before this attribute say nothing of lineage, are closed, and keep their ids.
+            del stated["lineage"]
+        return sha256_hex(canonical_bytes(stated))[:CLASS_ID_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +180,8 @@ class AssetRecord:
     evaluations: tuple[EvaluationRecord, ...] = ()
     trained_on: tuple[AssetId, ...] = ()
     versions: tuple[VersionRecord, ...] = ()
+    lineage: tuple[AssertedEdge, ...] = ()
+    """What this asset asserts beside `trained_on` and the data sets of `evaluations`; `edges` has all of it."""
 
     @property
     def current_version(self) -> str:
@@ -192,6 +204,16 @@ class AssetRecord:
     @property
     def kind(self) -> AssetKind:
         return self.id.kind
+
+    @property
+    def edges(self) -> tuple[AssertedEdge, ...]:
+        """Everything this asset asserts of its lineage, in the order of its record."""
+        measured = dict.fromkeys(item.dataset_id for item in self.evaluations if item.dataset_id is not None)
+        stated = (
+            *(LineageEdge("trained_on", self.id, dataset) for dataset in self.trained_on),
+            *(LineageEdge("evaluated_on", self.id, dataset) for dataset in measured),
+        )
+        return (*(AssertedEdge(edge, self.created) for edge in stated), *self.lineage)
 
     @property
     def tie(self) -> str:

@@ -15,9 +15,11 @@ import hmac
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from concordat_node.registry.errors import AssetForeign
 from concordat_node.registry.grant_rules import read_agreement, read_approval
+from concordat_node.registry.lineage_rules import read_lineage, refuse_many
 from concordat_node.registry.policy_rules import read_day, read_policy, read_text
 from concordat_node.registry.records import Agreement, Approval, AssetRecord, EvaluationRecord, PolicyAttributes
 from concordat_node.registry.version_rules import read_version_name, read_versions, refuse_version_names
@@ -91,11 +93,12 @@ def read_line(data: bytes, owner: Owner) -> Imported:
 
 def _asset(shape: Shape, kind: AssetKind, owner: Owner) -> ImportedAsset:
     policy = read_policy(shape.object("policy"), kind)
+    asset_id, created = _id(shape, kind, owner), read_day(shape, "created")
     record = AssetRecord(
-        id=_id(shape, kind, owner),
+        id=asset_id,
         title=read_text(shape, "title", length_min=1, length_max=TITLE_LENGTH_MAX),
         class_id=policy.class_id,
-        created=read_day(shape, "created"),
+        created=created,
         summary=_optional(shape, "summary", SUMMARY_LENGTH_MAX),
         description=_optional(shape, "description", DESCRIPTION_LENGTH_MAX),
         keywords=_keywords(shape),
@@ -110,7 +113,9 @@ def _asset(shape: Shape, kind: AssetKind, owner: Owner) -> ImportedAsset:
         evaluations=_evaluations(shape, owner),
         trained_on=_trained_on(shape, kind, owner),
         versions=read_versions(shape),
+        lineage=read_lineage(shape, asset_id, created, partial(_named, owner)),
     )
+    refuse_many(record.edges)
     shape.finish()
     refuse_version_names(record.version, record.versions, record.evaluations)
     return ImportedAsset(record, policy)
@@ -142,6 +147,10 @@ def _local_name(text: str, shape: Shape, name: str) -> str:
             name, "is not 1 to 120 letters, digits, spaces and . _ / -, beginning with a letter or digit"
         )
     return text
+
+
+def _named(owner: Owner, kind: AssetKind, text: str, shape: Shape) -> AssetId:
+    return owner.asset_id(kind, _local_name(text, shape, "local_name"))
 
 
 def _dataset(text: str, shape: Shape, name: str, owner: Owner) -> AssetId:

@@ -41,15 +41,16 @@ from concordat_node.registry.tables import (
     ASSET_KEYWORD,
     ASSET_VERSION,
     EVALUATION,
+    LINEAGE_EDGE,
     POLICY_CLASS,
     POLICY_CLASS_AGREEMENT,
     POLICY_CLASS_APPROVAL,
     POLICY_CLASS_MODIFIER,
     POLICY_CLASS_PARAMETER,
     REGISTRY_STATE,
-    TRAINED_ON,
 )
 from concordat_trust.ids import AssetId, OrgId
+from concordat_trust.lineage import AssertedEdge, LineageEdge, LineageRelation
 
 CHUNK = 500
 """How many values one IN list carries: well under what any database allows."""
@@ -165,8 +166,8 @@ def read_assets(connection: Connection, ids: Sequence[str]) -> Iterator[AssetRec
     for chunk in in_chunks(ids):
         keywords = _grouped(connection, ASSET_KEYWORD, chunk)
         evaluations = _grouped(connection, EVALUATION, chunk)
-        trained_on = _grouped(connection, TRAINED_ON, chunk)
         versions = _grouped(connection, ASSET_VERSION, chunk)
+        edges = _grouped(connection, LINEAGE_EDGE, chunk)
         for row in connection.execute(select(ASSET).where(ASSET.c.asset_id.in_(chunk))).all():
             yield AssetRecord(
                 id=AssetId.parse(row.asset_id),
@@ -185,9 +186,27 @@ def read_assets(connection: Connection, ids: Sequence[str]) -> Iterator[AssetRec
                 cohort_size=row.cohort_size,
                 contact=row.contact,
                 evaluations=tuple(_evaluation(item) for item in evaluations[row.asset_id]),
-                trained_on=tuple(AssetId.parse(item.dataset_id) for item in trained_on[row.asset_id]),
                 versions=newest_first(_version(item) for item in versions[row.asset_id]),
+                trained_on=tuple(
+                    AssetId.parse(item.end_id) for item in edges[row.asset_id] if _is_written_as(item, "trained_on")
+                ),
+                lineage=tuple(
+                    _asserted(item)
+                    for item in edges[row.asset_id]
+                    if not (_is_written_as(item, "trained_on") or _is_written_as(item, "evaluated_on"))
+                ),
             )
+
+
+def _is_written_as(row: Row[Any], relation: LineageRelation) -> bool:
+    """Whether this edge has a field of its own in the record of its source."""
+    return bool(row.is_source) and row.relation == relation
+
+
+def _asserted(row: Row[Any]) -> AssertedEdge:
+    own, end = AssetId.parse(row.asset_id), AssetId.parse(row.end_id)
+    source, target = (own, end) if row.is_source else (end, own)
+    return AssertedEdge(LineageEdge(row.relation, source, target), row.asserted_on)
 
 
 def _evaluation(row: Row[Any]) -> EvaluationRecord:
@@ -228,6 +247,7 @@ def _classes(connection: Connection, ids: Sequence[str] | None = None) -> dict[s
             relay_may_read=row.relay_may_read,
             embargo_until=row.embargo_until,
             status=row.status,
+            lineage=row.lineage,
         ).in_order()
         for row in rows
     }

@@ -22,10 +22,18 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
-from concordat_node.registry.records import ASSET_STATUSES, DISCOVERABLE, GRANT_STATUSES, VERSION_STATUSES
+from concordat_node.registry.records import (
+    ASSET_STATUSES,
+    DISCOVERABLE,
+    GRANT_STATUSES,
+    LINEAGE_SHOWN,
+    VERSION_STATUSES,
+)
 from concordat_trust.ids import ASSET_KINDS
+from concordat_trust.lineage import LINEAGE_RELATIONS
 from concordat_trust.vocabulary import SPLITS, Clearance
 
 METADATA = MetaData(
@@ -96,6 +104,7 @@ POLICY_CLASS = Table(
     Column("relay_may_read", Boolean, nullable=False),
     _word("embargo_until", length=10),
     _word("status", length=10),
+    Column("lineage", String(10), one_of("lineage", LINEAGE_SHOWN), nullable=False, server_default="closed"),
     one_of("kind", ASSET_KINDS),
     CheckConstraint(f"sensitivity BETWEEN {min(Clearance):d} AND {max(Clearance):d}", name="sensitivity"),
     CheckConstraint("permission LIKE 'DUO:_______'", name="permission"),
@@ -186,8 +195,21 @@ ASSET_VERSION = Table(
     CheckConstraint("released LIKE '____-__-__'", name="released"),
     one_of("status", VERSION_STATUSES),
 )
-TRAINED_ON = Table(
-    "trained_on", METADATA, _owner("asset_id", "asset.asset_id"), _position(), _word("dataset_id", length=ID_LENGTH)
+LINEAGE_EDGE = Table(
+    "lineage_edge",
+    METADATA,
+    _owner("asset_id", "asset.asset_id"),
+    _position(),
+    _word("edge_id", length=64),
+    _word("relation", length=20),
+    # The other end, of any organization; it need not exist here or anywhere.
+    _word("end_id", length=ID_LENGTH),
+    Column("is_source", Boolean, nullable=False),
+    _word("asserted_on", length=10),
+    UniqueConstraint("asset_id", "edge_id"),
+    one_of("relation", LINEAGE_RELATIONS),
+    CheckConstraint("is_source IN (true, false)", name="is_source"),
+    CheckConstraint("asserted_on LIKE '____-__-__'", name="asserted_on"),
 )
 
 AGREEMENT = Table(

@@ -33,13 +33,13 @@ from concordat_node.registry.tables import (
     ASSET_KEYWORD,
     ASSET_VERSION,
     EVALUATION,
+    LINEAGE_EDGE,
     POLICY_CLASS,
     POLICY_CLASS_AGREEMENT,
     POLICY_CLASS_APPROVAL,
     POLICY_CLASS_MODIFIER,
     POLICY_CLASS_PARAMETER,
     REGISTRY_STATE,
-    TRAINED_ON,
 )
 from concordat_trust.ids import AssetId
 
@@ -134,7 +134,7 @@ def _put_assets(connection: Connection, assets: dict[str, ImportedAsset], index:
     _insert(connection, ASSET, [_asset_row(record, now) for record in records])
     _insert(connection, ASSET_KEYWORD, [row for record in records for row in _keyword_rows(record)])
     _insert(connection, EVALUATION, [row for record in records for row in _evaluation_rows(record)])
-    _insert(connection, TRAINED_ON, [row for record in records for row in _trained_on_rows(record)])
+    _insert(connection, LINEAGE_EDGE, [row for record in records for row in _edge_rows(record)])
     _insert(connection, ASSET_VERSION, [row for record in records for row in _version_rows(record)])
     index.add(connection, [record.published() for record in records])
     _drop_unused_classes(connection)
@@ -190,6 +190,7 @@ def _class_row(class_id: str, number: int, held: PolicyAttributes) -> dict[str, 
         "relay_may_read": held.relay_may_read,
         "embargo_until": held.embargo_until,
         "status": held.status,
+        "lineage": held.lineage,
     }
 
 
@@ -244,10 +245,18 @@ def _evaluation_rows(record: AssetRecord) -> Rows:
     ]
 
 
-def _trained_on_rows(record: AssetRecord) -> Rows:
+def _edge_rows(record: AssetRecord) -> Rows:
     return [
-        {"asset_id": str(record.id), "position": position, "dataset_id": str(dataset_id)}
-        for position, dataset_id in enumerate(record.trained_on)
+        {
+            "asset_id": str(record.id),
+            "position": position,
+            "edge_id": item.edge.id,
+            "relation": item.edge.relation,
+            "end_id": str(item.edge.other_end(record.id)),
+            "is_source": item.edge.source == record.id,
+            "asserted_on": item.asserted_on,
+        }
+        for position, item in enumerate(record.edges)
     ]
 
 

@@ -83,3 +83,10 @@ class SearchIndex(Protocol):
     def visible_assets(self, ids: Sequence[AssetId], view: View) -> tuple[AssetId, ...]:
         """Return those of `ids` that exist and may be listed, in the order given."""
         ...
+
+    def came_from(self, ends: Sequence[AssetId], view: View, *, is_foreign: bool) -> tuple[AssetId, ...]:
+        """Return the assets that may be listed and that show an edge to one of `ends`, ordered by id.
+
+        `is_foreign` says whose the ends are; own ends must be visible themselves, which the caller has made sure of.
+        """
+        ...

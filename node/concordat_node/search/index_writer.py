@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, upd
 from concordat_node.registry.engine import Database
 from concordat_node.registry.records import AssetRecord
 from concordat_node.registry.store import in_chunks, read_assets
-from concordat_node.registry.tables import ASSET, ASSET_KEYWORD, EVALUATION, POLICY_CLASS, TRAINED_ON
+from concordat_node.registry.tables import ASSET, ASSET_KEYWORD, EVALUATION, LINEAGE_EDGE, POLICY_CLASS
 from concordat_node.search.tables import (
     INDEX_MANIFEST,
     LEVELS,
@@ -36,7 +36,7 @@ _PROJECTION = (SEARCH_ROW, SEARCH_ID, SEARCH_POSTING, SEARCH_KEYWORD, SEARCH_MET
 _WITH_LISTS = (
     (SEARCH_KEYWORD, "keyword", ASSET_KEYWORD),
     (SEARCH_METRIC, "metric", EVALUATION),
-    (SEARCH_EDGE, "dataset_id", TRAINED_ON),
+    (SEARCH_EDGE, "end_id", LINEAGE_EDGE),
 )
 
 Rows = list[dict[str, Any]]
@@ -109,9 +109,7 @@ class PostingWriter:
         _insert(connection, SEARCH_POSTING, sorted(postings, key=_posting_order))
         _insert(connection, SEARCH_KEYWORD, [{**_key(k), "keyword": word} for k, r in keyed for word in r.keywords])
         _insert(connection, SEARCH_METRIC, [row for key, record in keyed for row in _metric_rows(key, record)])
-        _insert(
-            connection, SEARCH_EDGE, [{**_key(k), "dataset_id": str(item)} for k, r in keyed for item in r.trained_on]
-        )
+        _insert(connection, SEARCH_EDGE, [row for key, record in keyed for row in _edge_rows(key, record)])
 
 
 def _indexed(connection: Connection, ids: Sequence[str]) -> list[tuple[int, int, str, str]]:
@@ -159,6 +157,11 @@ def _metric_rows(key: tuple[int, int], record: AssetRecord) -> Rows:
         {**_key(key), "position": position, "metric": item.metric, "value": item.value, "split": item.split}
         for position, item in enumerate(record.evaluations)
     ]
+
+
+def _edge_rows(key: tuple[int, int], record: AssetRecord) -> Rows:
+    edges = (item.edge for item in record.edges if item.edge.source == record.id)
+    return [{**_key(key), "end_id": str(edge.target), "relation": edge.relation} for edge in edges]
 
 
 def _postings(key: tuple[int, int], record: AssetRecord, statistics: TermStatistics) -> Rows:

@@ -24,10 +24,11 @@ from concordat_node.registry.store import in_chunks
 from concordat_node.search.index import IndexHit, IndexQuery, IndexResult, View
 from concordat_node.search.index_writer import index_revision
 from concordat_node.search.reader import IndexedRecord, needs_of
-from concordat_node.search.tables import LEVELS, SEARCH_ID, SEARCH_POSTING, SEARCH_ROW
+from concordat_node.search.tables import LEVELS, SEARCH_EDGE, SEARCH_ID, SEARCH_POSTING, SEARCH_ROW
 from concordat_node.search.visible import Facts, VisibleClasses
 from concordat_trust.filters import evaluate
 from concordat_trust.ids import AssetId
+from concordat_trust.lineage import LINEAGE_RELATIONS, hiding_fields
 from concordat_trust.ranking import evaluation_key, order_key
 from concordat_trust.text import TermStatistics
 
@@ -67,6 +68,25 @@ class SqlPostingIndex:
                 ).scalars()
             }
         return tuple(asset_id for asset_id in ids if str(asset_id) in found)
+
+    def came_from(self, ends: Sequence[AssetId], view: View, *, is_foreign: bool) -> tuple[AssetId, ...]:
+        """Return the assets that may be listed and that show an edge to one of `ends`, ordered by id.
+
+        Raises: StorageBusy, StorageFailed.
+        """
+        edge = SEARCH_EDGE.c
+        is_row = (SEARCH_ROW.c.class_number == edge.class_number) & (SEARCH_ROW.c.row == edge.row)
+        query = select(SEARCH_ROW.c.asset_id).join_from(SEARCH_EDGE, SEARCH_ROW, is_row)
+        found: set[str] = set()
+        with self._database.reading() as connection:
+            classes = VisibleClasses(connection, view)
+            for relation in LINEAGE_RELATIONS:
+                hiding = hiding_fields(relation, is_foreign=is_foreign)
+                for numbers in in_chunks(classes.numbers_without(hiding)):
+                    for chunk in in_chunks([str(end) for end in ends]):
+                        is_edge = edge.class_number.in_(numbers) & edge.end_id.in_(chunk) & (edge.relation == relation)
+                        found |= set(connection.execute(query.where(is_edge)).scalars())
+        return tuple(AssetId.parse(asset_id) for asset_id in sorted(found))
 
 
 class _Row(NamedTuple):

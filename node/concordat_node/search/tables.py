@@ -111,7 +111,9 @@ SEARCH_EDGE = Table(
     "search_edge",
     METADATA,
     _class_number(),
-    _word("dataset_id", ID_LENGTH, primary_key=True),
+    # What an asset came from, and how. What is asserted the other way round is found under the asset's own id.
+    _word("end_id", ID_LENGTH, primary_key=True),
+    _word("relation", 20, primary_key=True),
     _row(),
     sqlite_with_rowid=False,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -39,6 +39,10 @@ class VisibleClasses:
     def numbers(self, *, showing: str | None = None) -> list[int]:
         """Return the class numbers, or those of the classes that do not hide `showing`."""
         return sorted(number for number, hidden in self.hidden.items() if showing not in hidden)
+
+    def numbers_without(self, fields: Set[str]) -> list[int]:
+        """Return the class numbers of the classes that hide none of `fields`."""
+        return sorted(number for number, hidden in self.hidden.items() if not hidden & fields)
 
     def by_text_level(self, *, kind: str | None = None) -> Mapping[int, list[int]]:
         """Return position in LEVELS → class numbers; classes whose text is hidden altogether are in none."""
@@ -93,8 +97,9 @@ class Facts:
             datasets = self._datasets(trained_on_terms(text, statistics))
             for numbers in in_chunks(self._classes.numbers(showing="trained_on")):
                 for chunk in in_chunks(datasets):
-                    is_edge = SEARCH_EDGE.c.class_number.in_(numbers) & SEARCH_EDGE.c.dataset_id.in_(chunk)
-                    for row in self._connection.execute(select(SEARCH_EDGE.c.row).where(is_edge)):
+                    edge = SEARCH_EDGE.c
+                    is_edge = edge.class_number.in_(numbers) & edge.end_id.in_(chunk) & (edge.relation == "trained_on")
+                    for row in self._connection.execute(select(edge.row).where(is_edge)):
                         held[row.row] |= {text}
                         self.work += 1
         return held

@@ -27,6 +27,7 @@ well_formed(r) if {
 	is_boolean(r.relay_may_read)
 	is_day(r.embargo_until)
 	r.status in {"draft", "active", "withdrawn"}
+	r.lineage in {"closed", "open", "complete"}
 }
 
 # METADATA

@@ -73,7 +73,7 @@ decision(r) := {
 decision(r) := {
 	"verdict": "permit",
 	"level": "FULL",
-	"masks": {},
+	"masks": masks_at_full(r),
 	"obligations": obligations(r),
 	"reasons": _reasons(_grounds(r), true),
 	"missing": [],

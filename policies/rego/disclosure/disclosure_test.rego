@@ -181,14 +181,36 @@ test_a_relay_reads_only_public_and_registered_classes if {
 }
 
 test_the_summary_hides if {
-	disclosure.masks_at_summary({"summary_metrics": true}) == {
+	disclosure.masks_at_summary({"summary_metrics": true, "lineage": "complete"}) == {
 		"description": {"op": "hide"},
 		"cohort_size": {"op": "hide"},
 		"contact": {"op": "hide"},
 		"versions": {"op": "hide"},
 	}
-	object.keys(disclosure.masks_at_summary({"summary_metrics": false})) == {
-		"description", "cohort_size", "contact", "trained_on", "evaluations", "versions",
+	object.keys(disclosure.masks_at_summary({"summary_metrics": false, "lineage": "complete"})) == {
+		"description", "cohort_size", "contact", "trained_on", "evaluations", "versions", "lineage", "complete",
 	}
-	"evaluations" in object.keys(disclosure.masks_at_summary({"summary_metrics": null}))
+	"evaluations" in object.keys(disclosure.masks_at_summary({"summary_metrics": null, "lineage": "complete"}))
+}
+
+test_lineage_to_others_is_told_only_by_its_owners_word if {
+	every row in [
+		["closed", {"lineage", "complete"}],
+		["open", {"complete"}],
+		["complete", set()],
+		["yes", {"lineage", "complete"}],
+		[null, {"lineage", "complete"}],
+		[true, {"lineage", "complete"}],
+	] {
+		object.keys(disclosure.masks_at_full({"lineage": row[0]})) == row[1]
+		decided := disclosure.masks_at_summary({"lineage": row[0], "summary_metrics": true})
+		object.keys(decided) == row[1] | {"description", "cohort_size", "contact", "versions"}
+	}
+	object.keys(disclosure.masks_at_full({})) == {"lineage", "complete"}
+}
+
+test_a_permit_masks_the_lineage_of_a_closed_class if {
+	decision := _decide(object.union(example.open, {"lineage": "closed"}), example.request)
+	decision.level == "FULL"
+	object.keys(decision.masks) == {"lineage", "complete"}
 }

@@ -1,9 +1,9 @@
 """The trusted documents: the only GraphQL texts that peers execute for each other.
 
 A peer names a document by its id (SHA-256 of the text, hex) and sends variables; no query text travels. The texts are
-literal, because their ids are what two organizations agree on: a changed letter is a new document. `SEARCH` and
-`ASSETS` are answered by a node (`node.graphql`); `ASK` and `ASK_PROGRESS` by a coordinator, whose results are the same
-`Result` objects, at once or as they come.
+literal, because their ids are what two organizations agree on: a changed letter is a new document. `SEARCH`,
+`ASSETS` and `LINEAGE` are answered by a node (`node.graphql`); `ASK` and `ASK_PROGRESS` by a coordinator, whose results
+are the same `Result` objects, at once or as they come.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,16 @@ fragment AssetFields on Asset {
   trained_on { id title }
   agreements { id title digest valid_until }
 }
-fragment ResultFields on Result { salt card { ...CardFields } asset { ...AssetFields } sealed }
+fragment VertexFields on LineageVertex {
+  id kind organization level title
+  edges { relation source target asserted_on }
+  complete masked_fields
+  obligations { code text }
+  agreement_ids valid_until
+}
+fragment ResultFields on Result {
+  salt card { ...CardFields } asset { ...AssetFields } lineageVertex { ...VertexFields } sealed
+}
 """
 
 SEARCH: Final = (
@@ -56,6 +65,15 @@ ASSETS: Final = (
     """\
 query Assets($question: String!, $part: String!) {
   assets(question: $question, part: $part) { attestation results { ...ResultFields } receipt }
+}
+"""
+    + _RESULT
+)
+
+LINEAGE: Final = (
+    """\
+query Lineage($question: String!, $part: String!) {
+  lineage(question: $question, part: $part) { attestation results { ...ResultFields } }
 }
 """
     + _RESULT
@@ -87,7 +105,7 @@ subscription AskProgress($question: String!, $parts: String!, $deadlineMs: Int!)
     + _RESULT
 )
 
-NODE_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"search": SEARCH, "assets": ASSETS})
+NODE_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"search": SEARCH, "assets": ASSETS, "lineage": LINEAGE})
 """What a node answers: operation of the question → text."""
 
 COORDINATOR_DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType({"ask": ASK, "askProgress": ASK_PROGRESS})
