@@ -197,3 +197,15 @@ class DeliveryMissing(RefusedDocument):
     code = "delivery_missing"
     sentence = "The question went through a coordinator, but its signed delivery is not here."
     hint = "Without it nobody can tell what was delivered and what was left out; save the answer again."
+
+
+class SavedWalkMalformed(RefusedDocument):
+    code = "saved_walk_malformed"
+    sentence = "The file is not a saved walk of this release: {problem}."
+    hint = "Use the file as `concordat lineage --save` wrote it."
+
+
+class WalkMismatch(RefusedDocument):
+    code = "walk_mismatch"
+    sentence = "The saved walk is not the one that follows from its answers, first at {where}."
+    hint = "A round or a part of the picture was added, left out or changed after the walk; do not rely on it."

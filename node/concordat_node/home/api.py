@@ -35,6 +35,7 @@ from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
 from concordat_node.home.http_answers import HEADERS, bearer, body_of, json_answer, told
 from concordat_node.home.job_runner import Asking
+from concordat_node.home.lineage import parse_lineage
 from concordat_node.home.login import Redirect
 from concordat_node.home.pending import PENDING_S
 from concordat_node.home.pseudonym import pseudonym
@@ -82,6 +83,7 @@ def build_home_router(home: Home) -> APIRouter:
         openapi_extra={"parameters": query_parameters(SEARCH_PARAMETERS, required=("q", "purpose"))},
     )
     router.add_api_route("/v1/assets", routes.assets, methods=["POST"])
+    router.add_api_route("/v1/lineage", routes.lineage, methods=["POST"])
     return router
 
 
@@ -174,6 +176,12 @@ class _Routes:
         return await self._asked(Asking(wanted.question, wanted.ids, None, label), session, request)
 
     @told
+    async def lineage(self, request: Request) -> Response:
+        session, home = await self._session(request), self._home
+        wanted = parse_lineage(await body_of(request), home.trusted_bundle())
+        return await self._begun(await home.runner.start_walk(wanted, session, home.trusted_bundle), session, request)
+
+    @told
     async def answer(self, request: Request, job_id: str) -> Response:
         session = await self._session(request)
         job = await self._home.job(job_id, session)
@@ -196,7 +204,11 @@ class _Routes:
 
     async def _asked(self, asking: Asking, session: Session, request: Request) -> Response:
         home = self._home
-        job_id = await home.runner.start(asking, session, home.trusted_bundle())
+        return await self._begun(await home.runner.start(asking, session, home.trusted_bundle()), session, request)
+
+    async def _begun(self, job_id: str, session: Session, request: Request) -> Response:
+        """Return what came of a job, or at once where it is asked."""
+        home = self._home
         if "respond-async" in request.headers.get("prefer", ""):
             # RFC 7240 §4.1: the question goes on by itself; the place says where to look, and its events come there.
             started: JsonObject = {"id": job_id, "state": "running"}

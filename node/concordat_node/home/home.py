@@ -26,7 +26,7 @@ from concordat_node.home.result import RESULT_BYTES_MAX
 from concordat_node.home.sessions import Session, SessionKind, SessionStore
 from concordat_node.home.settings import HomeSettings
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.canonical import parse_object
+from concordat_trust.canonical import Json, parse_object
 from concordat_trust.directory import OrganizationSuspended
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import StreamingTransport
@@ -160,7 +160,14 @@ def open_home(
 
 def _speakers(result: bytes) -> set[str]:
     """Return the organizations whose own word a result shows."""
-    completeness = parse_object(result, bytes_max=RESULT_BYTES_MAX)["completeness"]
+    told = parse_object(result, bytes_max=RESULT_BYTES_MAX)
+    rounds = told.get("rounds")
+    # Of a walked lineage everybody speaks who was heard in any of its rounds.
+    each = [item["completeness"] for item in rounds if isinstance(item, dict)] if isinstance(rounds, list) else []
+    return {org for completeness in (told["completeness"], *each) for org in _proved(completeness)}
+
+
+def _proved(completeness: Json) -> set[str]:
     entries = completeness["entries"] if isinstance(completeness, dict) else None
     shown = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     return {str(entry["organization"]) for entry in shown if entry["proved"] is True}

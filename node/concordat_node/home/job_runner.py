@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from concordat_node.home.arrivals import OrganizationAnswered
 from concordat_node.home.ask import Asker, Finished
 from concordat_node.home.errors import JobNotFound, NotSignedIn, QuestionFailed, QuestionInterrupted, QuestionsTooMany
 from concordat_node.home.jobs import JobEvent, JobStore, NewJob
+from concordat_node.home.lineage import LineageRequest, walk_json, walk_lineage
 from concordat_node.home.login import RunBlocking
 from concordat_node.home.result import ShownJob, result_json
 from concordat_node.home.saving import saved_answer
@@ -62,6 +63,10 @@ class _Running:
         woken.set()
 
 
+Work = Callable[[_Running], Awaitable[None]]
+"""What one task does for its job."""
+
+
 class JobRunner:
     """Begins jobs, runs them to their end, and lets others follow."""
 
@@ -80,9 +85,19 @@ class JobRunner:
         known = await self._run_blocking(lambda: self._jobs.asked_before(asking.origin, session))
         if known is not None:
             return known
+        new = NewJob(asking.question.purpose, asking.question.canonical(), asking.label, asking.origin)
+        return await self._begin(new, session, lambda running: self._ask(running, asking, session, bundle))
+
+    async def start_walk(
+        self, request: LineageRequest, session: Session, bundle: Callable[[], TrustedBundle]
+    ) -> str:
+        """Return the id of a job in which a lineage is walked. Raises: QuestionsTooMany, NotSignedIn."""
+        new = NewJob(request.purpose, request.canonical(), str(request.start))
+        return await self._begin(new, session, lambda running: self._walk(running, request, session, bundle))
+
+    async def _begin(self, new: NewJob, session: Session, work: Work) -> str:
         place = self._place(session)
         try:
-            new = NewJob(asking.question.purpose, asking.question.canonical(), asking.label, asking.origin)
             now = self._clock()
             place.job_id, is_new = await self._run_blocking(lambda: self._jobs.begin(new, session, now=now))
         except BaseException:
@@ -91,7 +106,7 @@ class JobRunner:
         if not is_new:
             self._running.remove(place)
             return place.job_id
-        place.task = asyncio.create_task(self._run(place, asking, session, bundle), name=f"question-{place.job_id}")
+        place.task = asyncio.create_task(self._run(place, work), name=f"question-{place.job_id}")
         return place.job_id
 
     async def finished(self, job_id: str) -> None:
@@ -158,9 +173,9 @@ class JobRunner:
         now = self._clock()
         return await self._run_blocking(lambda: self._jobs.events(job_id, session, after=after, now=now))
 
-    async def _run(self, running: _Running, asking: Asking, session: Session, bundle: TrustedBundle) -> None:
+    async def _run(self, running: _Running, work: Work) -> None:
         try:
-            await self._ask(running, asking, session, bundle)
+            await work(running)
         except (JobNotFound, NotSignedIn):
             running.failure = NotSignedIn()  # the session ended meanwhile: nothing is kept
         except asyncio.CancelledError:
@@ -184,6 +199,14 @@ class JobRunner:
                 else:
                     await self._done(running, event, asking, session, bundle)
 
+    async def _walk(
+        self, running: _Running, request: LineageRequest, session: Session, bundle: Callable[[], TrustedBundle]
+    ) -> None:
+        walked = await walk_lineage(request, asker=self._asker, session=session, bundle=bundle, clock=self._clock)
+        ends_at = _ends_at(walked.valid_until, session)
+        result = canonical_bytes(walk_json(walked, ShownJob(running.job_id, ends_at)))
+        await self._finish(running, result, walked.saved(), ends_at)
+
     async def _answered(self, running: _Running, event: OrganizationAnswered) -> None:
         data: JsonObject = {"entry": event.entry.to_json(), "records": list(event.records)}
         await self._run_blocking(lambda: self._jobs.append(running.job_id, data))
@@ -193,10 +216,11 @@ class JobRunner:
         self, running: _Running, event: Finished, asking: Asking, session: Session, bundle: TrustedBundle
     ) -> None:
         asked, now = event.asked, self._clock()
-        until = asked.judged.valid_until
-        ends_at = session.ends_at if until is None else min(until, session.ends_at)
+        ends_at = _ends_at(asked.judged.valid_until, session)
         result = canonical_bytes(result_json(asked, asking.understood, ShownJob(running.job_id, ends_at), bundle))
-        answer = saved_answer(asked, bundle, now=now)
+        await self._finish(running, result, saved_answer(asked, bundle, now=now), ends_at)
+
+    async def _finish(self, running: _Running, result: bytes, answer: bytes, ends_at: int) -> None:
         await self._run_blocking(
             lambda: self._jobs.finish(running.job_id, result=result, answer=answer, ends_at=ends_at)
         )
@@ -213,3 +237,7 @@ class JobRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _ends_at(valid_until: int | None, session: Session) -> int:
+    return session.ends_at if valid_until is None else min(valid_until, session.ends_at)

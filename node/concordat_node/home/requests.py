@@ -88,7 +88,7 @@ def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:
     Raises: DocumentMalformed, QuestionMalformed, FieldUnsupported, the refusals of `understand`, the JSON refusals.
     """
     shape = Shape(parse_object(body, bytes_max=BODY_BYTES_MAX), "request")
-    purpose = _purpose(shape)
+    purpose = purpose_of(shape)
     if shape.has("sentence") == shape.has("question"):
         raise shape.refuse("sentence", "or question must be there, and not both")
     understood: Understood | None = None
@@ -155,7 +155,7 @@ def parse_assets(body: bytes, bundle: TrustedBundle) -> AssetsRequest:
     Raises: AssetIdInvalid, AssetForeign, DocumentMalformed, the JSON refusals.
     """
     shape = Shape(parse_object(body, bytes_max=BODY_BYTES_MAX), "request")
-    purpose = _purpose(shape)
+    purpose = purpose_of(shape)
     ids = shape.texts("ids", count_max=IDS_MAX, length_max=120)
     shape.finish()
     if not ids or len(set(ids)) != len(ids):
@@ -175,7 +175,8 @@ def parse_assets(body: bytes, bundle: TrustedBundle) -> AssetsRequest:
     return AssetsRequest(_question("assets", purpose, bundle, plain), by_organization)
 
 
-def _purpose(shape: Shape) -> Purpose:
+def purpose_of(shape: Shape) -> Purpose:
+    """Return the purpose of a request. Raises: DocumentMalformed, QuestionMalformed."""
     # Who leaves the modifiers out says that they do not apply; the code itself has no default.
     given = shape.raw_object("purpose")
     code = given.get("code")

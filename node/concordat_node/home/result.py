@@ -28,6 +28,9 @@ class ShownJob:
     job_id: str
     valid_until: int
 
+    def to_json(self) -> JsonObject:
+        return {"id": self.job_id, "valid_until": self.valid_until}
+
 
 def result_json(asked: Asked, understood: Understood | None, job: ShownJob, bundle: TrustedBundle) -> JsonObject:
     """Return the body of POST /v1/questions and /v1/assets."""
@@ -45,7 +48,7 @@ def result_json(asked: Asked, understood: Understood | None, job: ShownJob, bund
         },
         "coordinator": asked.coordinator,
         "findings": findings,
-        "job": {"id": job.job_id, "valid_until": job.valid_until},
+        "job": job.to_json(),
         "merge": _merge_word(asked, is_different),
         "network": bundle.network.id,
         "organizations": _organizations(asked, bundle),

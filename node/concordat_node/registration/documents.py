@@ -18,6 +18,7 @@ from concordat_node.registry.records import (
 from concordat_node.registry.rules import Imported, ImportedAsset, Owner, read_line
 from concordat_node.registry.writing import EntryKey, entry_of
 from concordat_trust.canonical import JsonObject
+from concordat_trust.lineage import RELATIONS, AssertedEdge
 from concordat_trust.shape import DocumentMalformed
 
 
@@ -65,11 +66,18 @@ def _asset(record: AssetRecord, policy: PolicyAttributes) -> JsonObject:
         "cohort_size": record.cohort_size,
         "contact": record.contact,
         "evaluations": [_evaluation(item) for item in record.evaluations],
+        "lineage": [_edge(record, item) for item in record.lineage],
         "policy": _policy(policy),
     }
     if record.kind == "model":
         found["trained_on"] = [str(item) for item in record.trained_on]
     return found
+
+
+def _edge(record: AssetRecord, item: AssertedEdge) -> JsonObject:
+    edge = item.edge
+    word = edge.relation if edge.source == record.id else RELATIONS[edge.relation].inverse
+    return {"relation": word, "id": str(edge.other_end(record.id)), "asserted_on": item.asserted_on}
 
 
 def version_document(item: VersionRecord) -> JsonObject:

@@ -30,6 +30,7 @@ from concordat_node.registry.engine import Database
 from concordat_node.registry.entries import Entry, list_entries, read_entries
 from concordat_node.registry.entry_tables import EntryKind
 from concordat_node.registry.errors import EntryDeleted, IndexStale, StorageFailed
+from concordat_node.registry.lineage_check import LineageCheck, sources_in
 from concordat_node.registry.rules import Imported, ImportedAsset, Owner
 from concordat_node.registry.store import read_agreements, read_approvals, read_assets, read_attributes
 from concordat_node.registry.writing import EntryKey, delete_entry, entry_of, write_batch
@@ -162,6 +163,8 @@ class Registration:
 
     def _written(self, connection: Connection, asked: Asked, item: Imported, status: int, now: int) -> Answer:
         key = entry_of(item)
+        if isinstance(item, ImportedAsset):
+            LineageCheck(sources_in(connection)).admit(item.record)
         write_batch(connection, [item], self._index(connection), now=now, actor=asked.registrar.actor, restoring=key)
         entry = _alive(connection, key)
         location = f"{ROOT}/{COLLECTIONS[key[0]]}/{key[1]}" if status == 201 else ""

@@ -6,8 +6,16 @@ A test walks them: what they require, forbid and bound is what `registry.rules` 
 from __future__ import annotations
 
 from concordat_node.registry import grant_rules, policy_rules, rules, version_rules
-from concordat_node.registry.records import ASSET_STATUSES, DISCOVERABLE, GRANT_STATUSES, VERSION_STATUSES
+from concordat_node.registry.lineage_rules import LINEAGE_WORDS
+from concordat_node.registry.records import (
+    ASSET_STATUSES,
+    DISCOVERABLE,
+    GRANT_STATUSES,
+    LINEAGE_SHOWN,
+    VERSION_STATUSES,
+)
 from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.lineage import EDGES_MAX
 from concordat_trust.vocabulary import PURPOSES, SPLITS, Clearance
 
 
@@ -101,7 +109,18 @@ POLICY = obj(
     relay_may_read={"type": "boolean"},
     embargo_until=optional(DAY),
     status=choice(ASSET_STATUSES),
+    lineage=choice(LINEAGE_SHOWN),
 )
+EDGE: JsonObject = {
+    **obj(
+        ("relation",),
+        relation=choice(LINEAGE_WORDS),
+        id=text(120),
+        local_name=text(120, length_min=1, pattern="^[A-Za-z0-9][A-Za-z0-9 ._/-]*$"),
+        asserted_on=DAY,
+    ),
+    "oneOf": [{"required": ["id"]}, {"required": ["local_name"]}],
+}
 ASSET: JsonObject = {
     **obj(
         ("type", "title", "created", "policy"),
@@ -124,6 +143,7 @@ ASSET: JsonObject = {
         contact=text(rules.TITLE_LENGTH_MAX),
         evaluations=array(ref("Evaluation"), rules.EVALUATIONS_MAX),
         trained_on=array(text(rules.WORD_LENGTH_MAX), rules.TRAINED_ON_MAX),
+        lineage=array(ref("Edge"), EDGES_MAX),
         policy=ref("Policy"),
     ),
     "oneOf": [{"required": ["id"]}, {"required": ["local_name"]}],
@@ -187,6 +207,7 @@ SCHEMAS: dict[str, JsonObject] = {
     "Evaluations": obj(("evaluations",), evaluations=array(ref("Evaluation"), rules.EVALUATIONS_MAX)),
     "Modifier": MODIFIER,
     "Page": PAGE,
+    "Edge": EDGE,
     "Policy": POLICY,
     "Subject": SUBJECT,
     "Version": VERSION,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import LineageCycle, LineageTooDeep
@@ -62,18 +62,23 @@ class LineageCheck:
 
 
 def stored_sources(database: Database) -> SourcesOf:
-    """Return the reader of a registry's edges between its own assets."""
+    """Return the reader of a registry's edges, each time in a transaction of its own."""
+
+    def read(ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        with database.reading() as connection:
+            return sources_in(connection)(ids)
+
+    return read
+
+
+def sources_in(connection: Connection) -> SourcesOf:
+    """Return the reader of a registry's edges inside one transaction."""
 
     def read(ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
         edge = LINEAGE_EDGE.c
         query = select(edge.asset_id, edge.end_id).where(edge.is_source, edge.relation.in_(_CIRCULAR))
-        with database.reading() as connection:
-            rows = [
-                (str(row.asset_id), str(row.end_id))
-                for chunk in in_chunks(ids)
-                for row in connection.execute(query.where(edge.asset_id.in_(chunk)))
-            ]
-        return _grouped(rows)
+        chunks = (connection.execute(query.where(edge.asset_id.in_(chunk))) for chunk in in_chunks(ids))
+        return _grouped((str(row.asset_id), str(row.end_id)) for rows in chunks for row in rows)
 
     return read
 

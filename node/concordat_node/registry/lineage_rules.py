@@ -20,6 +20,13 @@ from concordat_trust.ids import AssetId, AssetIdInvalid, AssetKind
 from concordat_trust.lineage import EDGES_MAX, RELATIONS, AssertedEdge, LineageEdge, relation_of
 from concordat_trust.shape import Shape
 
+LINEAGE_WORDS = tuple(
+    word
+    for relation, terms in RELATIONS.items()
+    for word in (relation, terms.inverse)
+    if word not in ("trained_on", "evaluated_on")
+)
+"""The words of an entry."""
 NameToId = Callable[[AssetKind, str, Shape], AssetId]
 """The id of a local name of this organization."""
 _ELSEWHERE: Final = {"trained_on": "trained_on", "evaluated_on": "evaluations"}
