@@ -91,6 +91,10 @@ class HomeClient:
         """Return the result for ids. Raises: as `ask`."""
         return self._object("POST", "/v1/assets", body)
 
+    def lineage(self, body: JsonObject) -> JsonObject:
+        """Return a walked lineage. Raises: as `ask`."""
+        return self._object("POST", "/v1/lineage", body)
+
     def saved_answer(self, job_id: str) -> bytes:
         """Return the saved answer of a stored search, byte for byte. Raises: as `ask`."""
         return self._bytes("GET", f"/v1/questions/{job_id}/answer", None)

@@ -26,8 +26,10 @@ _DESCRIPTION = (
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    verify = subparsers.add_parser("verify", help="check a saved answer offline", description=_DESCRIPTION)
-    verify.add_argument("answer", type=Path, metavar="ANSWER", help="a file that search --save wrote")
+    verify = subparsers.add_parser("verify", help="check a saved answer or walk offline", description=_DESCRIPTION)
+    verify.add_argument(
+        "answer", type=Path, metavar="ANSWER", help="a file that search, show or lineage wrote with --save"
+    )
     add_bundle_arguments(verify)
     verify.add_argument("--pin", action="store_true", help="when all holds, remember --root-sha256 for this network")
     verify.set_defaults(run=run_verify)
@@ -48,9 +50,12 @@ def run_verify(arguments: argparse.Namespace) -> int:
     from concordat_client.config import config_dir, pin_root
     from concordat_client.plain_text import as_json
     from concordat_trust.answer import SavedAnswer, verify_saved_answer
+    from concordat_trust.saved_walk import first_answer, is_saved_walk
 
     data = _read(arguments.answer)
-    root_sha256 = given_root(arguments, lambda: SavedAnswer.parse(data).network)
+    root_sha256 = given_root(arguments, lambda: SavedAnswer.parse(first_answer(data)).network)
+    if is_saved_walk(data):
+        return _verify_walk(data, arguments, root_sha256)
     verified = verify_saved_answer(data, bundle_at=bundle_reader(arguments, root_sha256))
     if arguments.pin and arguments.root_sha256:
         pin_root(config_dir(), verified.saved.network, root_sha256)
@@ -60,6 +65,31 @@ def run_verify(arguments: argparse.Namespace) -> int:
     else:
         for line in _lines(verified, records, arguments.at):
             print(line)
+    return Exit.DONE
+
+
+def _verify_walk(data: bytes, arguments: argparse.Namespace, root_sha256: str) -> int:
+    """Verify every round of a saved walk, walk it again, and say so."""
+    from concordat_client.config import config_dir, pin_root
+    from concordat_client.lineage import picture_lines
+    from concordat_client.plain_text import as_json, plain
+    from concordat_trust.saved_walk import verify_saved_walk
+
+    verified = verify_saved_walk(data, bundle_at=bundle_reader(arguments, root_sha256))
+    first = verified.rounds[0].saved
+    if arguments.pin and arguments.root_sha256:
+        pin_root(config_dir(), first.network, root_sha256)
+    records = sum(len(answer.records) for each in verified.rounds for answer in each.answers)
+    picture = verified.picture.to_json()
+    if arguments.json:
+        rounds = [each.explanation.to_json() for each in verified.rounds]
+        print(as_json({"ok": True, "picture": picture, "records_proven": records, "rounds": list(rounds)}))
+        return Exit.DONE
+    print(f"This walk holds. Network {plain(first.network)}, root fingerprint {first.root_sha256}.")
+    print(f"  rounds    {len(verified.rounds)}: each verified by itself, each asks what follows from those before it")
+    print(f"  records   {records}: each is byte for byte what its organization signed")
+    for line in picture_lines(picture):
+        print(line)
     return Exit.DONE
 
 

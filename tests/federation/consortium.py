@@ -91,16 +91,17 @@ class Consortium:
     ) -> Asked:
         """Ask as the home node does, for its signed-in analyst, and return what it believes."""
         asked = self.question() if question is None else question
-        return await self._asker(deadline_ms).ask(asked, ids or {}, session=SESSION, bundle=self.network.bundle)
+        return await self.asker(deadline_ms).ask(asked, ids or {}, session=SESSION, bundle=self.network.bundle)
 
     def ask_events(
         self, *, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,)
     ) -> AsyncGenerator[OrganizationAnswered | Finished, None]:
         """Ask the same, and yield what the home node tells as it believes it."""
-        asker = self._asker(deadline_ms, coordinators)
+        asker = self.asker(deadline_ms, coordinators)
         return asker.ask_events(self.question(), {}, session=SESSION, bundle=self.network.bundle)
 
-    def _asker(self, deadline_ms: int, coordinators: tuple[OrgId, ...] = (RELAY,)) -> Asker:
+    def asker(self, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,)) -> Asker:
+        """Return what asks for the home organization's people."""
         return Asker(
             organization=HOME,
             coordinators=coordinators,
@@ -219,9 +220,14 @@ def make_consortium(
     organizations: Sequence[str] = ORGANIZATIONS,
     relay_class: Callable[..., RelayService] = RelayService,
     limits: Limits | None = None,
+    nodes: Mapping[OrgId, TestNode] | None = None,
 ) -> Consortium:
-    """Return a consortium whose latencies come from `seed`; call it inside a simulation."""
-    network, nodes = _warm(tuple(organizations))
+    """Return a consortium whose latencies come from `seed`; call it inside a simulation.
+
+    `nodes` are others than the default ones, of the same network.
+    """
+    network, warm = _warm(tuple(organizations))
+    nodes = warm if nodes is None else nodes
     clock = LoopClock(NOW)
     to_nodes = MemoryTransport(seed, {network.bundle.member(org).endpoint: node.handle for org, node in nodes.items()})
     keys = network.keys[RELAY]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from concordat_node.registry.rules import ImportedAsset
@@ -11,6 +13,7 @@ from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.lineage import AssertedEdge, LineageEdge, LineageRelation
 from concordat_trust.node_answer import NodeAnswer, OpenResult, VerifiedAnswer, verify_node_answer
 from concordat_trust.question import IDS_MAX, Part
+from tests.factories.deciding import PrescribedEngine
 from tests.factories.network import make_network
 from tests.factories.node import (
     GUEST,
@@ -48,6 +51,10 @@ RECORDS = (
     asserts("secret", ("fine_tuned_from", BASE), ("fine_tuned_from", THEIRS), sensitivity=3),
     asserts("child", ("fine_tuned_from", SECRET)),
 )
+
+
+def a_node(records: Sequence[ImportedAsset]) -> TestNode:
+    return make_node(NETWORK, "north-hospital", records, engine=PrescribedEngine())
 
 
 async def ask(node: TestNode, *ids: AssetId, direction: str = "up") -> VerifiedAnswer:
@@ -95,56 +102,56 @@ def texts(*ids: AssetId) -> set[str]:
 
 
 async def test_up_a_vertex_says_what_it_came_from() -> None:
-    answer = await ask(make_node(NETWORK, "north-hospital", RECORDS), TUNED, BASE, THEIRS)
+    answer = await ask(a_node(RECORDS), TUNED, BASE, THEIRS)
     assert ids_of(answer) == texts(TUNED, BASE)
     assert set(ends_of(answer, TUNED)) == {("fine_tuned_from", str(BASE)), ("fine_tuned_from", str(THEIRS))}
     assert ends_of(answer, BASE) == [("trained_on", str(ARM))]
 
 
 async def test_up_a_hidden_asset_is_as_absent_as_one_that_never_was() -> None:
-    node = make_node(NETWORK, "north-hospital", RECORDS)
+    node = a_node(RECORDS)
     assert ids_of(await ask(node, SECRET)) == set()
-    assert ids_of(await ask(make_node(NETWORK, "north-hospital", RECORDS), NOWHERE)) == set()
+    assert ids_of(await ask(a_node(RECORDS), NOWHERE)) == set()
 
 
 async def test_an_edge_to_a_hidden_own_asset_is_not_there() -> None:
-    answer = await ask(make_node(NETWORK, "north-hospital", RECORDS), asset_id("child"))
+    answer = await ask(a_node(RECORDS), asset_id("child"))
     assert ends_of(answer, asset_id("child")) == []
 
 
 async def test_down_everything_visible_that_came_from_an_own_asset() -> None:
-    answer = await ask(make_node(NETWORK, "north-hospital", RECORDS), BASE, direction="down")
+    answer = await ask(a_node(RECORDS), BASE, direction="down")
     assert ids_of(answer) == texts(BASE, TUNED)
     assert str(answer.records[0].record["id"]) == str(BASE)
 
 
 async def test_down_nothing_comes_from_a_hidden_own_asset() -> None:
-    answer = await ask(make_node(NETWORK, "north-hospital", RECORDS), SECRET, direction="down")
+    answer = await ask(a_node(RECORDS), SECRET, direction="down")
     assert answer.records == ()
 
 
 async def test_down_an_asset_of_others_has_what_says_so_in_the_open() -> None:
     """`quiet` says it too, but its owner does not let an id of others be told; `secret` is not for this requester."""
-    answer = await ask(make_node(NETWORK, "north-hospital", RECORDS), THEIRS, direction="down")
+    answer = await ask(a_node(RECORDS), THEIRS, direction="down")
     assert ids_of(answer) == texts(TUNED)
 
 
 async def test_a_masked_lineage_names_no_asset_of_others() -> None:
-    answer = await ask(make_node(NETWORK, "north-hospital", RECORDS), asset_id("quiet"))
+    answer = await ask(a_node(RECORDS), asset_id("quiet"))
     assert ends_of(answer, asset_id("quiet")) == []
     assert answer.records[0].record["masked_fields"] == ["complete", "lineage"]
 
 
 async def test_a_long_list_is_cut_after_what_was_asked_for_and_says_how_long_it_is() -> None:
     children = [asserts(f"child-{number}", ("fine_tuned_from", BASE)) for number in range(IDS_MAX + 4)]
-    node = make_node(NETWORK, "north-hospital", [make_asset("base"), *children])
+    node = a_node([make_asset("base"), *children])
     answer = await ask(node, BASE, direction="down")
     assert (len(answer.records), answer.attestation.total) == (IDS_MAX, IDS_MAX + 5)
     assert str(answer.records[0].record["id"]) == str(BASE)
 
 
 async def test_what_was_not_asked_for_is_refused_at_home() -> None:
-    node = make_node(NETWORK, "north-hospital", RECORDS)
+    node = a_node(RECORDS)
     question = make_lineage_question(NETWORK, direction="down")
     request = asking(NETWORK, question, ids=[str(BASE)], token_id=TOKEN).request()
     answer = answer_of(await node.handle(request), "lineage")
@@ -156,7 +163,7 @@ async def test_what_was_not_asked_for_is_refused_at_home() -> None:
 async def test_an_edge_between_a_closed_asset_and_an_open_one_is_not_for_the_relay() -> None:
     """The vertex names an own asset whose owner lets no relay read it: it travels sealed."""
     sealed = make_asset("base", attributes_of(relay_may_read=False))
-    node = make_node(NETWORK, "north-hospital", [sealed, asserts("tuned", ("fine_tuned_from", BASE))])
+    node = a_node([sealed, asserts("tuned", ("fine_tuned_from", BASE))])
     question = make_lineage_question(NETWORK)
     request = asking(NETWORK, question, ids=[str(TUNED)], token_id=TOKEN).request()
     results = answer_of(await node.handle(request), "lineage")["results"]
@@ -168,7 +175,7 @@ async def test_an_edge_between_a_closed_asset_and_an_open_one_is_not_for_the_rel
 
 
 async def test_the_log_says_that_lineage_left() -> None:
-    node = make_node(NETWORK, "north-hospital", RECORDS)
+    node = a_node(RECORDS)
     await ask(node, TUNED)
     (stored,) = node.ledger.entries()
     assert stored.entry["operation"] == "lineage"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concordat_trust.ids import OrgId
+from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.lineage_walk import Frontier, Heard, Walk
 from concordat_trust.question import Direction
 from tests.factories.lineage_worlds import ORGANIZATIONS, World, a_model, a_vertex, came_from, shown, walked, worlds
@@ -23,8 +23,8 @@ def chain(*hidden: int, length: int = 3, silent: frozenset[OrgId] = frozenset())
     return World(length, asserted, frozenset(a_model(item) for item in hidden), silent)
 
 
-def states(world: World, direction: Direction, start: int = 0, **limits: int) -> dict[object, str]:
-    picture, _ = walked(a_model(start), direction, world.heard, **limits)
+def states(world: World, direction: Direction, start: int = 0) -> dict[object, str]:
+    picture, _ = walked(a_model(start), direction, world.heard)
     return {vertex.id: vertex.state for vertex in picture.vertices}
 
 
@@ -63,8 +63,9 @@ def test_what_is_hidden_changes_no_byte_of_the_picture(
         for edge, org in world.asserted
         if (edge.source if edge.source.org == org else edge.target) not in world.hidden
     )
-    extra = data.draw(st.frozensets(st.sampled_from(sorted(world.asserted - kept) or [None])))
-    other = World(world.size, kept | {item for item in extra if item is not None}, world.hidden)
+    said_by_hidden = sorted(world.asserted - kept)
+    extra = data.draw(st.frozensets(st.sampled_from(said_by_hidden))) if said_by_hidden else frozenset()
+    other = World(world.size, kept | extra, world.hidden)
     start = a_model(number % world.size)
     one, two = (walked(start, direction, each.heard)[0].to_json() for each in (world, other))
     assert one == two
@@ -140,8 +141,9 @@ def test_an_asset_of_somebody_outside_the_network_is_said_to_be_that() -> None:
 
 @pytest.mark.parametrize(("depth", "found", "whole"), [(1, 2, False), (2, 3, True), (0, 1, False)])
 def test_a_walk_goes_so_deep_and_says_where_it_was_cut_off(depth: int, found: int, whole: bool) -> None:
-    for direction, start in (("up", A), ("down", C)):
-        picture, _ = walked(start, direction, chain().heard, depth_max=depth)  # type: ignore[arg-type]
+    both: tuple[tuple[Direction, AssetId], ...] = (("up", A), ("down", C))
+    for direction, start in both:
+        picture, _ = walked(start, direction, chain().heard, depth_max=depth)
         assert len(shown(picture)) == found
         assert picture.stopped_by == (() if whole else ("depth",))
 
@@ -155,8 +157,9 @@ def test_a_walk_meets_so_many_assets(vertices: int, stopped: tuple[str, ...]) ->
 
 def test_a_circle_across_organizations_ends() -> None:
     circle = World(3, chain().asserted | {(came_from(2, 0), VITALIS)}, frozenset())
-    for direction in ("up", "down"):
-        picture, asked = walked(A, direction, circle.heard)  # type: ignore[arg-type]
+    both: tuple[Direction, ...] = ("up", "down")
+    for direction in both:
+        picture, asked = walked(A, direction, circle.heard)
         assert (len(shown(picture)), len(picture.edges), len(asked)) == (3, 3, 3)
 
 

@@ -96,6 +96,14 @@ def is_saved_walk(data: bytes) -> bool:
     return "walk_version" in parse_object(data, bytes_max=SAVED_BYTES_MAX)
 
 
+def first_answer(data: bytes) -> bytes:
+    """Return the first round of a saved walk, and a saved answer as it is; nothing of it is believed.
+
+    Raises: SavedWalkMalformed, the JSON refusals.
+    """
+    return SavedWalk.parse(data).rounds[0] if is_saved_walk(data) else data
+
+
 def verify_saved_walk(data: bytes, *, bundle_at: BundleAt) -> VerifiedSavedWalk:
     """Return the saved walk if everything in it holds together and is signed by members of the network.
 

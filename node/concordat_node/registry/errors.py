@@ -110,7 +110,7 @@ class LineageSelf(RefusedDocument):
 class LineageInverted(RefusedDocument):
     code = "lineage_inverted"
     sentence = "{field}: both assets are yours, and the edge stands with the one that came from the other."
-    hint = "Write {relation} into the line of the asset that was made; inverse words are for assets of others."
+    hint = "Write the edge into the line of the asset that was made; inverse words are for assets of others."
 
 
 class LineageEdgesMax(RefusedDocument):
