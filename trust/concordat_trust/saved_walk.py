@@ -92,14 +92,17 @@ class VerifiedSavedWalk:
 
 
 def is_saved_walk(data: bytes) -> bool:
-    """Say whether a file calls itself a saved walk. Raises: the JSON refusals."""
-    return "walk_version" in parse_object(data, bytes_max=SAVED_BYTES_MAX)
+    """Say whether a file calls itself a saved walk; what is no JSON object does not."""
+    try:
+        return "walk_version" in parse_object(data, bytes_max=SAVED_BYTES_MAX)
+    except RefusedDocument:
+        return False
 
 
 def first_answer(data: bytes) -> bytes:
     """Return the first round of a saved walk, and a saved answer as it is; nothing of it is believed.
 
-    Raises: SavedWalkMalformed, the JSON refusals.
+    Raises: SavedWalkMalformed.
     """
     return SavedWalk.parse(data).rounds[0] if is_saved_walk(data) else data
 
