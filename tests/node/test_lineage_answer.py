@@ -75,7 +75,7 @@ def verified(answer: JsonObject, ids: tuple[str, ...], **changes: object) -> Ver
         if isinstance(item, dict) and isinstance(item["lineageVertex"], dict)
     )
     return verify_node_answer(
-        NodeAnswer(NORTH, str(answer["attestation"]), opened),
+        NodeAnswer(NORTH, str(answer["attestation"]), opened, str(answer["receipt"])),
         org=NORTH,
         question=make_lineage_question(NETWORK, **changes),
         part=Part(ids),
