@@ -88,9 +88,7 @@ class JobRunner:
         new = NewJob(asking.question.purpose, asking.question.canonical(), asking.label, asking.origin)
         return await self._begin(new, session, lambda running: self._ask(running, asking, session, bundle))
 
-    async def start_walk(
-        self, request: LineageRequest, session: Session, bundle: Callable[[], TrustedBundle]
-    ) -> str:
+    async def start_walk(self, request: LineageRequest, session: Session, bundle: Callable[[], TrustedBundle]) -> str:
         """Return the id of a job in which a lineage is walked. Raises: QuestionsTooMany, NotSignedIn."""
         new = NewJob(request.purpose, request.canonical(), str(request.start))
         return await self._begin(new, session, lambda running: self._walk(running, request, session, bundle))
