@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
+from concordat_node.registration.documents import document, read_document
 from concordat_node.registry.engine import Database, open_database
 from concordat_node.registry.errors import LineageCycle, LineageTooDeep
 from concordat_node.registry.lineage_check import LineageCheck
@@ -20,6 +21,7 @@ from concordat_node.registry.records import AssetRecord
 from concordat_node.registry.rules import ImportedAsset, read_line
 from concordat_node.registry.store import RegistryStore
 from concordat_node.search.index_writer import PostingWriter, ensure_index
+from concordat_trust.canonical import canonical_bytes
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.lineage import EDGES_MAX, AssertedEdge, LineageEdge
@@ -149,6 +151,17 @@ def test_what_is_written_is_what_is_read(database: Database) -> None:
     assert [held.lineage for held in store.classes().values()] == ["complete"]
     assert load(database, model("tuned")).refused == 0
     assert store.assets([TUNED])[TUNED].edges == ()
+
+
+def test_the_document_of_an_asset_says_its_lineage_again() -> None:
+    line = model(
+        "tuned",
+        {"relation": "fine_tuned_from", "id": str(BASE), "asserted_on": "2026-05-06"},
+        {"relation": "base_model_of", "id": str(MADE)},
+        policy=policy_fields(lineage="open"),
+    )
+    item = read_line(ndjson_line(line), OWNER)
+    assert read_document(canonical_bytes(document(item)), "asset", OWNER) == item
 
 
 @pytest.mark.parametrize("batch_lines", [500, 1])

@@ -43,6 +43,7 @@ POLICY = {
     "relay_may_read": True,
     "embargo_until": "2026-12-01",
     "status": "active",
+    "lineage": "open",
 }
 WHOLE: dict[EntryKind, dict[str, Any]] = {
     "asset": asset_fields(
@@ -53,6 +54,7 @@ WHOLE: dict[EntryKind, dict[str, Any]] = {
         versions=[VERSION],
         evaluations=[EVALUATION],
         trained_on=["arm-a"],
+        lineage=[{"relation": "fine_tuned_from", "local_name": "base", "asserted_on": "2026-05-01"}],
         policy=POLICY,
     ),
     "agreement": agreement_fields(),
