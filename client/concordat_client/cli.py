@@ -42,6 +42,12 @@ COMMANDS = (
         "concordat_client.demo.identity_provider",
         "run the demonstration's identity provider, on this machine only",
     ),
+    Command(
+        "demo-found",
+        "concordat_client.demo.containers",
+        "found the demonstration's network for its containers",
+        "demo",
+    ),
     Command("doctor", "concordat_client.doctor", "say what is there and what is missing, with the fix"),
     Command("login", "concordat_client.login", "sign in at your home node"),
     Command("logout", "concordat_client.login", "sign out; stored searches are gone"),

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from concordat_client.ceremony import Ceremony, hold_ceremony
 from concordat_client.demo.processes import free_port
@@ -60,6 +61,14 @@ class Topology:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Addresses by name: of members for their peers, of the online signer and of the identity provider."""
+
+    addresses: Mapping[str, str]
+    home_door: str
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Where everything of one run is, and at which address."""
 
@@ -68,6 +77,8 @@ class Layout:
     ceremony: Ceremony
     addresses: Mapping[str, str]
     pseudonyms: Mapping[str, str]
+    home_door: str
+    """At which its own people reach the home node."""
 
     def member_folder(self, member: str) -> Path:
         return self.folder / "trust" / "members" / member
@@ -98,18 +109,27 @@ def read_topology() -> Topology:
     )
 
 
-def lay_out(folder: Path, topology: Topology, *, at: int) -> Layout:
-    """Hold the ceremony and write every settings file. Raises: the ceremony's and the key files' refusals."""
-    members = (*topology.organizations, topology.coordinator)
-    names = (*members, "online-signer", "identity-provider")
+def places_here(topology: Topology) -> Places:
+    """Return free ports of this machine."""
+    names = (*topology.organizations, topology.coordinator, "online-signer", "identity-provider")
     addresses = {name: f"http://127.0.0.1:{free_port()}" for name in names}
+    return Places(addresses, home_door=addresses[topology.home])
+
+
+def lay_out(folder: Path, topology: Topology, *, at: int, places: Places | None = None) -> Layout:
+    """Hold the ceremony and write every settings file, for this machine unless `places` says where everything is.
+
+    Raises: the ceremony's and the key files' refusals.
+    """
+    places = places_here(topology) if places is None else places
+    addresses = places.addresses
     placed = _with_addresses(topology, addresses)
     (folder / "topology.json").write_text(json.dumps(placed, indent=2), "utf-8")
     statistics = resources.files("concordat_trust").joinpath("data/public_statistics.json").read_bytes()
     ceremony = hold_ceremony(json.dumps(founding_part(placed)).encode(), folder / "trust", statistics=statistics, at=at)
     home_key = secrets.token_bytes(SECRET_BYTES)
     pseudonyms = {person.subject: pseudonym(home_key, topology.network, person.subject) for person in topology.persons}
-    layout = Layout(folder, topology, ceremony, addresses, pseudonyms)
+    layout = Layout(folder, topology, ceremony, addresses, pseudonyms, places.home_door)
     for organization in topology.organizations:
         key = home_key if organization == topology.home else secrets.token_bytes(SECRET_BYTES)
         save_home_key(layout.member_folder(organization) / PSEUDONYM_KEY, key)
@@ -145,15 +165,15 @@ def _founding_member(entry: JsonObject) -> JsonObject:
 
 
 def _member_settings(layout: Layout, member: str) -> JsonObject:
-    host, _, port = layout.addresses[member].removeprefix("http://").partition(":")
-    return {
+    settings: JsonObject = {
         "organization": member,
         "root_sha256": layout.ceremony.root_sha256,
-        "data_dir": str(layout.member_folder(member)),
+        "data_dir": ".",
         "bundle_mirrors": [layout.addresses["online-signer"] + "/"],
-        "host": host,
-        "port": int(port),
     }
+    own = urlsplit(layout.addresses[member])
+    # Behind TLS the address is not the one to listen at; whoever runs the member says that.
+    return settings if own.scheme == "https" else {**settings, "host": own.hostname, "port": own.port}
 
 
 def _node_settings(layout: Layout, organization: str) -> JsonObject:
@@ -172,7 +192,7 @@ def _node_settings(layout: Layout, organization: str) -> JsonObject:
 
 def _home_settings(layout: Layout) -> JsonObject:
     return {
-        "base_url": layout.addresses[layout.topology.home],
+        "base_url": layout.home_door,
         "provider": {
             "issuer": layout.addresses["identity-provider"],
             "client_id": CLIENT_ID,
@@ -196,7 +216,7 @@ def _provider(layout: Layout) -> JsonObject:
             {
                 "client_id": CLIENT_ID,
                 "client_secret": None,
-                "redirect_uris": [layout.addresses[layout.topology.home] + "/login/callback"],
+                "redirect_uris": [layout.home_door + "/login/callback"],
             }
         ],
         "persons": [

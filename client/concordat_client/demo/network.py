@@ -80,16 +80,22 @@ class Network:
 
     def _fill(self, organization: str, at: int) -> int:
         layout = self.layout
-        catalogue = catalogue_of(organization, layout.pseudonyms, layout.topology.home, at)
-        created = datetime.fromtimestamp(at, UTC).date().isoformat()
-        lines = list(ndjson_lines(catalogue, created=created))
-        path = layout.member_folder(organization) / "catalogue.ndjson"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        path, models = write_catalogue(layout, organization, at=at)
         report = import_file(read_settings(layout.settings(organization), {}), path)
         if report.refused:
             first = next(line for line in report.lines if not line.ok)
             raise CatalogueRefused(organization=organization, refused=report.refused, problem=first.message)
-        return sum(line["type"] == "model" for line in lines)
+        return models
+
+
+def write_catalogue(layout: Layout, organization: str, *, at: int) -> tuple[Path, int]:
+    """Train an organization's models; return the file to be imported and the number of models in it."""
+    catalogue = catalogue_of(organization, layout.pseudonyms, layout.topology.home, at)
+    created = datetime.fromtimestamp(at, UTC).date().isoformat()
+    lines = list(ndjson_lines(catalogue, created=created))
+    path = layout.member_folder(organization) / "catalogue.ndjson"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return path, sum(line["type"] == "model" for line in lines)
 
 
 @contextmanager

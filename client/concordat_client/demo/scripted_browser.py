@@ -7,14 +7,22 @@ because it started the command line; it is not for any other provider.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
 from concordat_client.demo.provider_state import LOOPBACK
+from concordat_trust.canonical import parse_object
 from concordat_trust.errors import PeerFailure
+from concordat_trust.shape import Shape
 
+PERSON_FILE = "CONCORDAT_DEMO_PERSON"
+"""The variable that names a person's file (username, password) when this runs as a program, as a browser does."""
+PERSON_BYTES_MAX = 10_000
 REDIRECTS_MAX = 10
 TIMEOUT_S = 10.0
 _CONFIRMATION = re.compile(r'name="confirmation" value="([A-Za-z0-9_-]+)"')
@@ -59,3 +67,13 @@ def _follow(client: httpx.Client, request: httpx.Request) -> httpx.Response:
             return response
         request = response.next_request
     raise ScriptedLoginFailed(place=request.url.path, status=310)
+
+
+def main() -> None:
+    """Sign in as the person of PERSON_FILE at the address given: `python -m … URL`, for the variable BROWSER."""
+    person = Shape(parse_object(Path(os.environ[PERSON_FILE]).read_bytes(), bytes_max=PERSON_BYTES_MAX), "person")
+    sign_in(sys.argv[1], person.text("username"), person.text("password"))
+
+
+if __name__ == "__main__":
+    main()
