@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -39,17 +40,26 @@ def test_any_text_survives_the_yaml(text: str) -> None:
     assert YAML(typ="safe").load("\n".join(build_compose._lines(whole, ""))) == whole
 
 
-def _schema_says(path: Path) -> int:
-    program = str(Path(sys.executable).with_name("check-jsonschema"))
-    command = [program, "--builtin-schema", "vendor.compose-spec", str(path)]
-    return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode
-
-
-def test_the_schema_of_the_compose_specification_holds(tmp_path: Path) -> None:
-    assert _schema_says(COMPOSE) == 0
-    wrong = tmp_path / "compose.yaml"
+def test_the_schema_of_the_compose_specification_holds_and_would_find_a_wrong_field(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
     wrong.write_text(COMPOSE.read_text("utf-8").replace("cap_drop:", "cap_dropp:", 1), "utf-8")
-    assert _schema_says(wrong) == 1
+    program = str(Path(sys.executable).with_name("check-jsonschema"))
+    command = [
+        program,
+        "--builtin-schema",
+        "vendor.compose-spec",
+        "--output-format",
+        "json",
+        "-v",
+        str(COMPOSE),
+        str(wrong),
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert told["parse_errors"] == []
+    assert told["successes"] == [str(COMPOSE)]
+    assert {error["filename"] for error in told["errors"]} == {str(wrong)}
 
 
 def test_compose_itself_reads_it_where_there_is_one() -> None:

@@ -216,7 +216,7 @@ async def test_a_search_ends_with_the_validity_of_what_it_shows(browser: Browser
     [
         ({"q": ""}, 422, "sentence_missing"),
         ({"q": "   "}, 422, "sentence_missing"),
-        ({"purpose": ""}, 422, "purpose_missing"),
+        ({"purpose": ""}, 422, "purpose_not_chosen"),
         ({"purpose": "DS"}, 422, "question_malformed"),
         ({"q": "lisence:MIT"}, 422, "filter_field_unknown"),
         ({"q": "x" * (SENTENCE_MAX + 1)}, 422, "sentence_too_long"),

@@ -20,6 +20,15 @@ def test_moments_are_shown_as_dates_and_kept_as_numbers() -> None:
     assert error.fields["now"] == 1_800_000_000
 
 
+def test_two_classes_of_one_name_in_two_modules_cannot_share_a_code() -> None:
+    def elsewhere(module: str) -> None:
+        type("Sample", (OperatorError,), {"__module__": module, "__qualname__": "Sample", "code": Sample.code})
+
+    with pytest.raises(RuntimeError, match="share the code 'sample_of_a_sentence'"):
+        elsewhere("another.module")
+    elsewhere("__main__")
+
+
 @pytest.mark.parametrize("problem", ["a whole sentence", "a whole sentence."])
 def test_a_field_that_ends_with_a_full_stop_does_not_double_it(problem: str) -> None:
     assert Sample(problem=problem).message.endswith("it is ?: a whole sentence.")

@@ -38,7 +38,7 @@ class ConcordatError(Exception):
         if not _CODE.fullmatch(cls.code):
             raise RuntimeError(f"{cls.__name__}: {cls.code!r} is not a snake_case code")
         other = _leaves.get(cls.code)
-        if other is not None and other.__qualname__ != cls.__qualname__:
+        if other is not None and not _is_reimport(other, cls):
             raise RuntimeError(f"{cls.__name__} and {other.__name__} share the code {cls.code!r}")
         _leaves[cls.code] = cls
 
@@ -64,6 +64,12 @@ class ConcordatError(Exception):
     def to_json(self) -> dict[str, str]:
         """Return `{code, message, hint}`, the shape every interface shows."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _is_reimport(one: type, other: type) -> bool:
+    """Return whether both are one class of the source: a module that runs as the program is imported a second time."""
+    modules = {one.__module__, other.__module__}
+    return one.__qualname__ == other.__qualname__ and (len(modules) == 1 or "__main__" in modules)
 
 
 def _shown(fields: dict[str, Field]) -> dict[str, Field]:

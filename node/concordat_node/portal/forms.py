@@ -24,8 +24,8 @@ SORTS: Mapping[str, tuple[str, JsonObject]] = {
 }
 
 
-class PurposeMissing(RequesterError):
-    code = "purpose_missing"
+class PurposeNotChosen(RequesterError):
+    code = "purpose_not_chosen"
     sentence = "No purpose was chosen."
     hint = "Choose what the answer is for: every organization decides by it what it shows."
 
@@ -53,7 +53,7 @@ class AskForm:
     def body(self) -> bytes:
         """Return the body of `POST /v1/questions` that asks this.
 
-        Raises: SentenceMissing, SentenceTooLong, PurposeMissing.
+        Raises: SentenceMissing, SentenceTooLong, PurposeNotChosen.
         """
         if not self.sentence.strip():
             raise SentenceMissing
@@ -65,9 +65,9 @@ class AskForm:
         return canonical_bytes({"facets": facets, "purpose": purpose, "sentence": self.sentence, "sort": sort})
 
     def purpose_json(self) -> JsonObject:
-        """Return the purpose. Raises: PurposeMissing."""
+        """Return the purpose. Raises: PurposeNotChosen."""
         if not self.purpose:
-            raise PurposeMissing
+            raise PurposeNotChosen
         # A disease stands beside its own purpose only; the field is not shown with another one.
         disease = self.disease.strip() if self.purpose == "DS" else ""
         return {"code": self.purpose, "commercial": self.is_commercial, "disease": disease or None}
