@@ -57,6 +57,7 @@ COMMANDS = (
     Command("lineage", "concordat_client.lineage", "walk what a record came from, or what came from it"),
     Command("verify", "concordat_client.verify", "check a saved answer or walk offline"),
     Command("verify-log", "concordat_client.verify_log", "check a proof about a disclosure log offline"),
+    Command("bench", "concordat_client.bench.command", "measure what is committed to, beside its references", "demo"),
     Command("trust", "concordat_client.trust_commands", "found, serve, fetch and verify a network's trust bundle"),
     Command("node", "concordat_node.cli", "run an organization's node", "node"),
     Command("coordinator", "concordat_coordinator.cli", "run an untrusted relay between organizations", "coordinator"),

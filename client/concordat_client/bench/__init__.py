@@ -1,0 +1,1 @@
+"""Benchmarks: what is committed to, measured beside its reference in one run."""
