@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
@@ -22,6 +22,7 @@ from concordat_node.home.home import Home, open_home
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.settings import HomeSettings, parse_home_settings
 from concordat_node.portal.api import build_portal_router
+from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.ids import OrgId
@@ -149,12 +150,21 @@ def sign_jws(claims: dict[str, object], key: Ed25519PrivateKey, *, alg: str = "E
     return f"{signed}.{b64u(key.sign(signed.encode()))}"
 
 
+class Streamed(Protocol):
+    """The `stream` of another transport."""
+
+    async def __call__(
+        self, endpoint: str, request: WireRequest, /, *, deadline_s: float, bytes_max: int, feed: Feed
+    ) -> WireResponse: ...
+
+
 class Routed:
-    """A transport over several: each by the endpoints it answers for."""
+    """A transport over several: each by the endpoints it answers for; `streams` are those that come piece by piece."""
 
     def __init__(self, default: Transport, **by_endpoint: Transport) -> None:
         self.default = default
         self.by_endpoint = dict(by_endpoint)
+        self.streams: dict[str, Streamed] = {}
 
     async def exchange(self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int) -> WireResponse:
         chosen = self.by_endpoint.get(endpoint, self.default)
@@ -163,6 +173,9 @@ class Routed:
     async def stream(
         self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int, feed: Feed
     ) -> WireResponse:
+        streamed = self.streams.get(endpoint)
+        if streamed is not None:
+            return await streamed(endpoint, request, deadline_s=deadline_s, bytes_max=bytes_max, feed=feed)
         return fed(await self.exchange(endpoint, request, deadline_s=deadline_s, bytes_max=bytes_max), feed)
 
 
@@ -178,6 +191,8 @@ class TestHome:
     provider: FakeProvider
     transport: Routed
     app: FastAPI
+    bundles: list[TrustedBundle]
+    """The bundle in force is the first; a test puts another one there."""
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=BASE_URL)
@@ -228,13 +243,14 @@ def make_home(directory: Path, *, network: TestNetwork | None = None, settings: 
     clock = Clock()
     provider = FakeProvider(clock)
     transport = Routed(provider)
+    bundles = [network.bundle]
     keys = network.keys[HOME]
     home = open_home(
         settings=settings or parse_home_settings(home_settings_json()),
         organization=HOME,
         database=directory / "home.sqlite3",
         keys=HomeKeys(query_token=keys["query_token"], request=keys["request"], pseudonym=HOME_KEY),
-        bundle=lambda: network.bundle,
+        bundle=lambda: bundles[0],
         transport=transport,
         clock=clock,
         entropy=Entropy(),
@@ -243,4 +259,4 @@ def make_home(directory: Path, *, network: TestNetwork | None = None, settings: 
     app = FastAPI()
     app.include_router(build_home_router(home))
     app.include_router(build_portal_router(home))
-    return TestHome(home, network, clock, provider, transport, app)
+    return TestHome(home, network, clock, provider, transport, app, bundles)

@@ -135,6 +135,7 @@ class Site:
     """A running portal."""
 
     url: str
+    issuer: str
     home: Home
     relay: Relay
     loop: asyncio.AbstractEventLoop
@@ -147,18 +148,6 @@ class Site:
             return call()
 
         return asyncio.run_coroutine_threadsafe(called(), self.loop).result(START_SECONDS_MAX)
-
-
-class _Routes(Routed):
-    """Every party by its endpoint; the coordinator's answer comes as slowly as it is told."""
-
-    async def stream(
-        self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int, feed: Feed
-    ) -> WireResponse:
-        relay = self.by_endpoint.get(endpoint)
-        if isinstance(relay, Relay):
-            return await relay.stream(endpoint, request, deadline_s=deadline_s, bytes_max=bytes_max, feed=feed)
-        return await super().stream(endpoint, request, deadline_s=deadline_s, bytes_max=bytes_max, feed=feed)
 
 
 @dataclass
@@ -184,7 +173,7 @@ class _Running:
         serving = asyncio.create_task(server.serve(sockets=[self.listener]))
         while not server.started:
             await asyncio.sleep(0.01)
-        self.site = Site(self.url, home, self.relay, asyncio.get_running_loop(), now)
+        self.site = Site(self.url, self.issuer, home, self.relay, asyncio.get_running_loop(), now)
         self.is_up.set()
         await asyncio.to_thread(self.is_stopping.wait)
         await home.stop()
@@ -204,13 +193,15 @@ class _Running:
         }
         network = self.relay.network
         keys = network.keys[HOME]
+        routed = Routed(transport, **{RELAY_ENDPOINT: self.relay})
+        routed.streams[RELAY_ENDPOINT] = self.relay.stream
         return open_home(
             settings=parse_home_settings(settings),
             organization=HOME,
             database=self.folder / "home.sqlite3",
             keys=HomeKeys(query_token=keys["query_token"], request=keys["request"], pseudonym=HOME_KEY),
             bundle=lambda: network.bundle,
-            transport=_Routes(transport, **{RELAY_ENDPOINT: self.relay}),
+            transport=routed,
             clock=lambda: now[0],
             entropy=secrets.token_bytes,
             run_blocking=asyncio.to_thread,

@@ -31,30 +31,37 @@ _NODE = _WHEEL / "bin" / "node"
 _NPM = _WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-def cache_folder() -> Path:
-    """Return the folder of this lock's packages, whether or not they are installed yet."""
+def cache_folder(source: Path = WEB) -> Path:
+    """Return the folder of a lock's packages, whether or not they are installed yet."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    pins = b"".join((WEB / name).read_bytes() for name in PINS)
+    pins = b"".join((source / name).read_bytes() for name in PINS)
     return home / "concordat" / f"web-{hashlib.sha256(pins).hexdigest()[:16]}"
 
 
 @functools.cache
-def web_modules() -> Path:
-    """Return the `node_modules` folder of the committed lock; the first call on a machine installs it."""
-    folder = cache_folder()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by the end of the process
+def web_modules(source: Path = WEB) -> Path:
+    """Return the `node_modules` folder of the lock in `source`; the first call on a machine installs it."""
+    folder = cache_folder(source)
+    with locked(folder):
         if not folder.is_dir():
-            _install(folder)
+            _install(source, folder)
     return folder / "node_modules"
 
 
-def _install(folder: Path) -> None:
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from making the same folder of the cache at the same time."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by the end of the process
+        yield
+
+
+def _install(source: Path, folder: Path) -> None:
     print(f"tests/web: installing the npm packages of the lock into {folder} …", file=sys.__stderr__, flush=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         for name in PINS:
-            shutil.copy(WEB / name, scratch)
+            shutil.copy(source / name, scratch)
         done = subprocess.run(
             [_NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             cwd=scratch,

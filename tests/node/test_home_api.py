@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ import pytest
 from concordat_node.home.http_status import status_of
 from concordat_node.home.requests import BODY_BYTES_MAX
 from concordat_trust.answer import verify_saved_answer
+from concordat_trust.bundle import TrustedBundle, verify_bundle
+from concordat_trust.bundle.renewal import renew
+from concordat_trust.bundle.repository import sign_suspended
 from concordat_trust.errors import all_error_classes
+from concordat_trust.ids import OrgId
 from tests.factories.answers import NORTH, VITALIS, asset_id, demo_network, make_asset
 from tests.factories.home import HOME, TestHome, make_home
 from tests.factories.network import NOW
@@ -99,6 +104,50 @@ async def test_a_stored_search_is_nobody_elses_and_ends_with_the_session(
     assert code_of(await person.get(path)) == (401, "not_signed_in")
 
 
+async def test_a_question_can_be_left_alone_and_come_back_to(at_home: TestHome, person: httpx.AsyncClient) -> None:
+    body = {"sentence": SENTENCE, "purpose": PURPOSE}
+    begun = await person.post("/v1/questions", json=body, headers={"prefer": "respond-async"})
+    assert (begun.status_code, begun.json()["job"]["state"]) == (202, "running")
+    place = f"/v1/{begun.headers['location']}"
+    events = await person.get(f"{place}/events")
+    assert events.headers["content-type"].startswith("text/event-stream")
+    named = re.findall(r"^id: (\d+)\nevent: (\w+)$", events.text, re.MULTILINE)
+    assert named == [("1", "organization"), ("2", "organization"), ("3", "organization"), ("4", "done")]
+    resumed = await person.get(f"{place}/events", headers={"last-event-id": "3"})
+    assert re.findall(r"^id: (\d+)$", resumed.text, re.MULTILINE) == ["4"]
+    assert (await person.get(f"{place}/events", headers={"last-event-id": "4"})).status_code == 204
+    told = (await person.get(place)).json()
+    assert (told["state"], told["failure"], len(told["result"]["hits"])) == ("done", None, 4)
+    coordinator = at_home.transport.by_endpoint[RELAY_AT]
+    assert isinstance(coordinator, FakeCoordinator)
+    assert len(coordinator.tokens) == 1
+
+
+def without(organization: OrgId) -> TrustedBundle:
+    """Return the bundle of the same network in which one organization is suspended."""
+    network = demo_network()
+    signer = network.signing.keyholders[0]
+    files = {**network.files, **sign_suspended({organization: 2}, signer=signer, version=2, at=NOW)}
+    files |= renew(files, online=network.signing.online, at=NOW)
+    return verify_bundle(files, root_sha256=network.root_sha256, at=NOW)
+
+
+async def test_a_stored_search_ends_when_somebody_in_it_may_no_longer_speak(
+    at_home: TestHome, person: httpx.AsyncClient
+) -> None:
+    place = f"/v1/questions/{(await asked(person))['job']['id']}"
+    assert (await person.get(place)).status_code == 200
+    at_home.bundles[0] = without(VITALIS)
+    for gone in (place, f"{place}/events", f"{place}/answer"):
+        assert code_of(await person.get(gone)) == (404, "job_not_found")
+
+
+async def test_a_suspended_home_shows_no_stored_search(at_home: TestHome, person: httpx.AsyncClient) -> None:
+    place = f"/v1/questions/{(await asked(person))['job']['id']}"
+    at_home.bundles[0] = without(HOME)
+    assert code_of(await person.get(place))[1] == "organization_suspended"
+
+
 async def test_a_database_that_fails_is_an_answer_with_a_code_and_nothing_of_its_text(
     at_home: TestHome, person: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,6 +204,8 @@ async def test_without_a_coordinator_the_answer_says_whom_nobody_asked(
         ("GET", "/v1/whoami"),
         ("DELETE", "/v1/session"),
         ("POST", "/v1/questions"),
+        ("GET", "/v1/questions/x"),
+        ("GET", "/v1/questions/x/events"),
         ("GET", "/v1/questions/x/answer"),
         ("POST", "/v1/assets"),
     ],

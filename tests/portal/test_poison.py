@@ -41,8 +41,8 @@ def poisoned() -> JsonObject:
     }
 
 
-@pytest.fixture
-def relay() -> Relay:
+def hostile_relay() -> Relay:
+    """Return a coordinator that carries one hostile organization's record."""
     more: JsonObject = {
         "contact": POISON,
         "version": POISON,
@@ -52,6 +52,11 @@ def relay() -> Relay:
     cards = {NORTH: [make_card(NORTH, "hostile") | poisoned()]}
     assets = {NORTH: [make_asset(NORTH, "hostile") | poisoned() | more]}
     return Relay(demo_network(), cards, assets)
+
+
+@pytest.fixture
+def relay() -> Relay:
+    return hostile_relay()
 
 
 async def test_poisoned_text_is_text_on_every_page(browser: Browser) -> None:

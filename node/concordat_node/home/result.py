@@ -87,13 +87,16 @@ def _organizations(asked: Asked, bundle: TrustedBundle) -> JsonObject:
 
 def _attestation(asked: Asked, org: OrgId) -> JsonObject:
     """Return who signed an answer that was verified, when, and what it refers to."""
-    stated, raw = asked.judged.verified[org].attestation, asked.judged.raw[org]
+    verified, raw = asked.judged.verified[org], asked.judged.raw[org]
+    stated, receipt = verified.attestation, verified.receipt
     return {
         "decision_id": stated.decision_id,
         "id": stated.attestation_id,
         "issued_at": stated.issued_at,
         "key_id": unverified_key_id(raw.attestation or "", bytes_max=ATTESTATION_BYTES_MAX),
+        "log_index": None if receipt is None else receipt.index,
         "log_leaf": stated.log_leaf,
+        "log_size": None if receipt is None else receipt.checkpoint.size,
         "snapshot": stated.bundle.snapshot,
     }
 

@@ -46,7 +46,7 @@ Route = Callable[[Request], Awaitable[Response]]
 def build_portal_router(home: Home) -> APIRouter:
     """Return the routes of the portal."""
     files = StaticFiles()
-    pages = Pages(home.settings.portal_root, files)
+    pages = Pages(home.settings.portal_root)
     portal, jobs = _Portal(home, pages, files), JobPages(home, pages, Browsers(home))
     router = APIRouter()
     routes: tuple[tuple[str, str, Route], ...] = (

@@ -16,6 +16,7 @@ from concordat_node.home.job_runner import Asking
 from concordat_node.home.jobs import Job, JobEvent
 from concordat_node.home.requests import SearchRequest, parse_assets
 from concordat_node.home.result import RESULT_BYTES_MAX
+from concordat_node.home.sentence import understand
 from concordat_node.home.sessions import Session
 from concordat_node.portal.browser import Browsers, SignedInBrowser
 from concordat_node.portal.forms import form_of_question
@@ -57,7 +58,8 @@ class JobPages:
             view = finished_view(result, names_in(result))
         else:
             events = await self._events(job.job_id, browser.session)
-            view = running_view([read_event(e) for e in events if not e.is_last], self._names())
+            told = [read_event(event) for event in events if not event.is_last]
+            view = running_view(told, self._names(), understand(job.label).to_json())
         html = self._pages.page(
             "search",
             frame,

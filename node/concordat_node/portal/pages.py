@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -43,26 +44,35 @@ class Frame:
     purpose: str = ""
 
 
+@cache
+def _environment(root: str) -> Environment:
+    """Return the compiled templates; the same for every node of a process, because they hold nothing of one."""
+    files = StaticFiles()
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(
+        root=root,
+        static=lambda name: f"{root}/static/{files.name(name)}",
+        purpose_label=purpose_label,
+        sorts={name: words for name, (words, _) in SORTS.items()},
+    )
+    environment.filters["time"] = time_words
+    environment.filters["short"] = _short
+    return environment
+
+
 class Pages:
     """Renders the portal's pages; `root` is the path under which they are."""
 
-    def __init__(self, root: str, files: StaticFiles) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            finalize=_finalized,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals.update(
-            root=root,
-            static=lambda name: f"{root}/static/{files.name(name)}",
-            purpose_label=purpose_label,
-            sorts={name: words for name, (words, _) in SORTS.items()},
-        )
-        self._environment.filters["time"] = time_words
-        self._environment.filters["short"] = _short
+    def __init__(self, root: str) -> None:
+        self._environment = _environment(root)
 
     def page(self, name: str, frame: Frame, **values: object) -> str:
         """Return one whole page."""

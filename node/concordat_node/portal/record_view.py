@@ -47,5 +47,11 @@ def _attestation(about: Object, owner: str, names: Mapping[str, str]) -> tuple[t
         ("Policy, network baseline", text(policy.get("baseline"))),
         ("Policy, organization", text(policy.get("overlay")) or "none of its own"),
         ("Trust bundle", "" if snapshot is None else f"snapshot {snapshot}"),
-        ("Disclosure log, entry", text(stated.get("log_leaf"))),
+        ("Disclosure log", _place(stated)),
+        ("Entry of the log", text(stated.get("log_leaf"))),
     )
+
+
+def _place(stated: Object) -> str:
+    index, size = number(stated.get("log_index")), number(stated.get("log_size"))
+    return "" if index is None or size is None else f"entry {index + 1} of {size}; the receipt was checked"

@@ -62,12 +62,12 @@ class SearchView:
     is_exact: bool
 
 
-def running_view(events: Sequence[Object], names: Mapping[str, str]) -> SearchView:
+def running_view(events: Sequence[Object], names: Mapping[str, str], understood: Object) -> SearchView:
     """Return the page of what has come so far, in the order of arrival."""
     entries = [obj(event.get("entry")) for event in events]
     records = tuple(record_of(record, names) for event in events for record in objects(event.get("records")))
     summary = running_summary(entries, len(names))
-    return SearchView(summary, chips_of(entries, names), records, (), (), None, None, False)
+    return SearchView(summary, chips_of(entries, names), records, (), (), _understood(understood), None, False)
 
 
 def finished_view(result: Object, names: Mapping[str, str]) -> SearchView:

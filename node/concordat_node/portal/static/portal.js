@@ -22,19 +22,31 @@ function speak(text) {
   }, wait);
 }
 
-function onOrganization(message) {
-  const told = JSON.parse(message.data);
-  const chip = document.getElementById(`org-${told.organization}`);
-  if (chip) chip.replaceWith(fromHtml(told.chip));
-  // At the end of the list: nothing above moves.
-  document.getElementById("records")?.append(fromHtml(told.records));
-  speak(told.summary);
-}
-
 function isBeingRead() {
   const below = document.getElementById("below");
-  if (!below) return false;
-  return below.contains(document.activeElement) || below.getBoundingClientRect().top < 0;
+  return Boolean(below) && (below.contains(document.activeElement) || below.getBoundingClientRect().top < 0);
+}
+
+// Makes a change above or below what is being read, and keeps that where it is on the screen.
+function steadily(change) {
+  const below = document.getElementById("below");
+  const held = below?.contains(document.activeElement)
+    ? document.activeElement
+    : [...document.querySelectorAll("#records > li")].find((item) => item.getBoundingClientRect().bottom > 0);
+  const before = isBeingRead() && held ? held.getBoundingClientRect().top : undefined;
+  change();
+  if (before !== undefined && held.isConnected) {
+    window.scrollBy({ top: held.getBoundingClientRect().top - before, behavior: "instant" });
+  }
+}
+
+function onOrganization(message) {
+  const told = JSON.parse(message.data);
+  steadily(() => {
+    document.getElementById(`org-${told.organization}`)?.replaceWith(fromHtml(told.chip));
+    document.getElementById("records")?.append(fromHtml(told.records));
+  });
+  speak(told.summary);
 }
 
 function show(whole, ids) {
@@ -54,16 +66,17 @@ async function finish() {
   }
   const summary = whole.getElementById("summary").textContent;
   answer.dataset.state = "done";
-  show(whole, ["understood", "chips", "completeness"]);
   if (isBeingRead()) {
-    const order = document.getElementById("order");
-    order.hidden = false;
-    order.querySelector("button").addEventListener("click", () => {
+    steadily(() => {
+      show(whole, ["chips", "completeness"]);
+      document.getElementById("order").hidden = false;
+    });
+    document.querySelector("#order button").addEventListener("click", () => {
       show(whole, ["below"]);
-      document.getElementById("records").querySelector("a")?.focus();
+      document.querySelector("#records a")?.focus();
     });
   } else {
-    show(whole, ["below"]);
+    show(whole, ["chips", "below", "completeness"]);
   }
   speak(summary);
 }
