@@ -28,7 +28,7 @@ from concordat_trust.attestation import ATTESTATION_BYTES_MAX, SALT_BYTES
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import PeerFailure, RefusedDocument
-from concordat_trust.question import PROJECTION_OF, Question, candidate_count
+from concordat_trust.question import CURSOR_LENGTH_MAX, PROJECTION_OF, Question, candidate_count
 from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.records import validate_record
 from concordat_trust.sealing import SEALED_CHARS_MAX
@@ -55,6 +55,7 @@ class NodePayload:
     attestation: str
     results: tuple[JsonObject, ...]
     receipt: str | None = None
+    cursor: str | None = None
 
 
 def read_payload(response: WireResponse, *, question: Question, endpoint: str) -> NodePayload:
@@ -79,7 +80,8 @@ def read_payload(response: WireResponse, *, question: Question, endpoint: str) -
     results = answer.value("results")
     receipt = answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX)
     answer.finish()
-    return NodePayload(attestation, _results(results, question), receipt)
+    cursor = answer.optional_text("cursor", length_max=CURSOR_LENGTH_MAX)
+    return NodePayload(attestation, _results(results, question), receipt, cursor)
 
 
 def _results(value: Json, question: Question) -> tuple[JsonObject, ...]:

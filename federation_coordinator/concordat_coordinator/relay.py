@@ -62,6 +62,7 @@ class RelayedEntry:
             "attestation": None if self.answer is None else self.answer.payload.attestation,
             "results": results,
             "receipt": None if self.answer is None else self.answer.payload.receipt,
+            "cursor": None if self.answer is None else self.answer.payload.cursor,
         }
 
     def progress_json(self) -> JsonObject:

@@ -26,6 +26,7 @@ import anyio.to_thread
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
+from concordat_node.access.cursor import CursorSeal
 from concordat_node.access.decisions import ClassDecisions
 from concordat_node.access.gate import Gate
 from concordat_node.answering.answer import Answering
@@ -160,7 +161,7 @@ class Node:
 def build_node(settings: Settings) -> Node:
     """Return a node that has read its keys and opened its databases, and has started nothing.
 
-    Raises: DataDirUnusable, KeyFile*, OpaMissing, SchemaNewer, LogTooNew, LogUnavailable, the storage failures.
+    Raises: DataDirUnusable, KeyFile*, OpaMissing, IdSecretUnusable, SchemaNewer, LogTooNew, LogUnavailable, the storage failures.
     """
     make_private_folder(settings.data_dir)
     keys = read_keys(settings)
@@ -195,6 +196,7 @@ def build_node(settings: Settings) -> Node:
         decisions=decisions,
         gate=gate,
         ledger=ledger,
+        cursors=CursorSeal(read_id_secret(settings)),
         key=keys.attestation,
         run_blocking=run_blocking,
         clock=now,

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import StaticPool, create_engine
 
+from concordat_node.access.cursor import CursorSeal
 from concordat_node.access.decisions import ClassDecisions, Registry, RunBlocking
 from concordat_node.access.gate import Gate
 from concordat_node.answering.answer import Answering
@@ -280,6 +281,7 @@ def make_node(
         decisions=decisions,
         gate=gate,
         ledger=ledger,
+        cursors=CursorSeal(hashlib.sha256(f"cursors {org}".encode()).digest()),
         key=network.keys[organization]["attestation"],
         run_blocking=run_blocking,
         clock=clock,

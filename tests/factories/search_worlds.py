@@ -30,7 +30,7 @@ from concordat_trust.filters import (
     TrainedOn,
     evaluate,
 )
-from concordat_trust.ids import AssetId, AssetKind
+from concordat_trust.ids import AssetId, AssetKind, tie_key
 from concordat_trust.question import Sort
 from concordat_trust.ranking import evaluation_key, impacts, matches_text, order_key, query_terms, score
 from concordat_trust.text import RecordTexts, matches_trained_on, text_level
@@ -231,12 +231,24 @@ def oracle(held: Mapping[AssetId, ImportedAsset], view: View, query: IndexQuery)
         if query.filter is not None and evaluate(query.filter, reader) is not True:
             continue
         matches.append((_sort_key(query, record, hidden, postings), record, hidden))
-    matches.sort(key=lambda match: order_key(query.sort, match[0], match[1].tie, str(match[1].id)))
+    matches.sort(key=lambda match: _place(query, match))
+    follow = matches if query.after is None else [match for match in matches if _place(query, match) > _after(query)]
     return IndexResult(
-        hits=tuple(IndexHit(record.id, key) for key, record, _ in matches[: query.limit]),
+        hits=tuple(IndexHit(record.id, key) for key, record, _ in follow[: query.limit]),
         total=len(matches),
         facets={field: _facet(field, [(record, hidden) for _, record, hidden in matches]) for field in query.facets},
+        matched=frozenset(record.class_id for _, record, _ in matches),
     )
+
+
+def _place(query: IndexQuery, match: tuple[int | None, AssetRecord, frozenset[str]]) -> tuple[bool, int, str, str]:
+    return order_key(query.sort, match[0], match[1].tie, str(match[1].id))
+
+
+def _after(query: IndexQuery) -> tuple[bool, int, str, str]:
+    assert query.after is not None
+    key, asset_id = query.after
+    return order_key(query.sort, key, tie_key(str(asset_id)), str(asset_id))
 
 
 def _sort_key(query: IndexQuery, record: AssetRecord, hidden: frozenset[str], held: Mapping[str, int]) -> int | None:

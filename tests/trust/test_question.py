@@ -9,8 +9,11 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.filters import And, Equals, FieldUnsupported, FilterTooLarge, MetricIs, TrainedOn
 from concordat_trust.ids import AssetIdInvalid
 from concordat_trust.question import (
+    CURSOR_LENGTH_MAX,
     IDS_MAX,
+    PAGE_SIZE_MAX,
     Part,
+    PartCursor,
     Purpose,
     Question,
     QuestionMalformed,
@@ -22,6 +25,7 @@ from concordat_trust.question import (
 )
 from concordat_trust.shape import DocumentMalformed
 
+SEALED = "c" * 40
 ASSET = "urn:concordat:north-hospital:model:" + "a" * 26
 
 
@@ -152,7 +156,15 @@ def test_a_part_reads_back_and_is_hashed() -> None:
         ({"ids": [ASSET, ASSET]}, QuestionMalformed),
         ({"ids": ["urn:other"]}, AssetIdInvalid),
         ({"ids": [ASSET] * (IDS_MAX + 1)}, DocumentMalformed),
-        ({"cursor": "x"}, FieldUnsupported),
+        ({"cursor": "x"}, DocumentMalformed),
+        ({"cursor": {"after": 1}}, DocumentMalformed),
+        ({"cursor": {"after": 0, "sealed": SEALED}}, DocumentMalformed),
+        ({"cursor": {"after": PAGE_SIZE_MAX + 1, "sealed": SEALED}}, DocumentMalformed),
+        ({"cursor": {"after": 1, "sealed": "short"}}, DocumentMalformed),
+        ({"cursor": {"after": 1, "sealed": "/" * 40}}, DocumentMalformed),
+        ({"cursor": {"after": 1, "sealed": "c" * (CURSOR_LENGTH_MAX + 1)}}, DocumentMalformed),
+        ({"cursor": {"after": 1, "sealed": SEALED, "x": 1}}, DocumentMalformed),
+        ({"cursor": {"after": 1, "sealed": SEALED}, "ids": [ASSET]}, QuestionMalformed),
         ({"part_version": 2}, FieldUnsupported),
         ({"x": 1}, DocumentMalformed),
     ],
@@ -162,6 +174,12 @@ def test_a_part_with_one_wrong_field_is_refused(change: JsonObject, error: type[
     obj.update(change)
     with pytest.raises(error):
         parse_part(canonical_bytes(obj))
+
+
+@pytest.mark.parametrize("length", [16, CURSOR_LENGTH_MAX])
+def test_a_part_keeps_its_cursor(length: int) -> None:
+    part = Part(cursor=PartCursor("c" * length, PAGE_SIZE_MAX))
+    assert parse_part(part.canonical()) == part
 
 
 def test_a_node_discloses_at_least_twenty_candidates() -> None:

@@ -176,7 +176,7 @@ def _answer(saved: SavedAnswer, org: OrgId, token: VerifiedToken, bundle_at: Bun
         raise AnswerNotInRoster(organization=org)
     issued_at = _attested_time(kept, org, asked_at=token.issued_at)
     return verify_node_answer(
-        NodeAnswer(org, kept.attestation, kept.results, kept.receipt),
+        NodeAnswer(org, kept.attestation, kept.results, kept.receipt, kept.cursor),
         org=org,
         question=saved.question,
         part=part,

@@ -49,6 +49,12 @@ class AttestationSplitView(AnswerRefused):
     hint = "Two signed states with one number: report this to the keyholders and compare the mirrors."
 
 
+class CursorNotAttested(AnswerRefused):
+    code = "cursor_not_attested"
+    sentence = "The cursor that came with the answer of {organization} is not the one it attested."
+    hint = "Somebody on the way exchanged or removed it; ask again, through another coordinator if there is one."
+
+
 class ReceiptMissing(AnswerRefused):
     code = "receipt_missing"
     sentence = "The answer of {organization} comes without the receipt of its disclosure log."

@@ -121,6 +121,7 @@ _REQUIRED = (
     "unknown_fields",
     "valid_until",
     "log",
+    "cursor",
 )
 
 

@@ -107,6 +107,8 @@ class Attestation:
     unknown_fields: tuple[str, ...]
     valid_until: int | None
     log_leaf: str
+    cursor: str | None = None
+    """SHA-256 of the cursor that comes with the answer; None where nothing can follow."""
     extra: JsonObject = field(default_factory=dict)
 
     def claims(self) -> JsonObject:
@@ -124,6 +126,7 @@ class Attestation:
             },
             "candidates": [[c.commitment, c.sort_key, c.tie] for c in self.candidates],
             "code": self.code,
+            "cursor": self.cursor,
             "decision_id": self.decision_id,
             "facets": {name: dict(cells) for name, cells in self.facets.items()},
             "iat": self.issued_at,
@@ -177,6 +180,7 @@ def _attestation(shape: Shape) -> Attestation:
         unknown_fields=shape.texts("unknown_fields", count_max=UNKNOWN_FIELDS_MAX, length_max=100),
         valid_until=shape.optional_integer("valid_until", minimum=0),
         log_leaf=matching(log, "leaf", DIGEST),
+        cursor=optional_matching(shape, "cursor", DIGEST),
     )
     known.extra.update({name: shape.value(name) for name in shape.unknown()})
     return known

@@ -24,12 +24,14 @@ from concordat_trust.answer_errors import (
     AttestationWrongPart,
     AttestationWrongQuestion,
     AttestationWrongToken,
+    CursorNotAttested,
     StatsRevisionMismatch,
     StatusInconsistent,
 )
 from concordat_trust.attestation import AGE_MAX_S, Attestation, AttestationTime, verify_attestation
 from concordat_trust.canonical import JsonObject
 from concordat_trust.directory import DirectoryView, KeyDirectory
+from concordat_trust.encoding import sha256_b64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.jose import LEEWAY_S
@@ -78,6 +80,7 @@ class NodeAnswer:
     attestation: str
     results: tuple[Result, ...]
     receipt: str | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class VerifiedAnswer:
     """An answer that passed every check; made by `verify_node_answer`.
 
     `records` are in order. `sealed_ids` arrived sealed and were opened here; `unread` is how many stayed closed.
-    `receipt` is None where receipts are passed on unread, at a relay.
+    `receipt` is None where receipts are passed on unread, at a relay. With `cursor` the next page can be asked for.
     """
 
     org: OrgId
@@ -94,6 +97,7 @@ class VerifiedAnswer:
     sealed_ids: frozenset[str] = frozenset()
     unread: int = 0
     receipt: VerifiedReceipt | None = None
+    cursor: str | None = None
 
     def as_relay_saw(self) -> VerifiedAnswer:
         """Return the answer without the records that a relay could not read, to compare its merge with."""
@@ -141,7 +145,7 @@ def verify_node_answer(
     """Return the answer if `org` gave it to exactly this question and everything in it follows from its records.
 
     1 signature, by the key in `bundle` · 2 organization, home, token, question, part · 3 issued while the token, whose
-    issue time is `asked_at`, could be used · 4 no split view · 5 status, total, number of candidates · 6 statistics ·
+    issue time is `asked_at`, could be used · 4 no split view · 5 status, total, candidates, cursor · 6 statistics ·
     7 results are exactly what was attested, in that order · 8 each record: form, owner, asked for, once · 9 keys ·
     10 match · 11 order · 12 facets · 13 the receipt: the answer is in the node's disclosure log. A relay passes it on
     unread (`is_relay`): it protects people at home, who check it, and a relay has no part in it.
@@ -158,6 +162,7 @@ def verify_node_answer(
         _check_time(attestation, asked_at)
         _check_view(attestation, bundle.view)
         _check_statement(attestation, question, part)
+        _check_cursor(answer.cursor, attestation)
         _check_statistics(attestation, question, bundle.statistics)
         opened = opened_results(answer.results, attestation, open_sealed)
         check_commitments(opened, attestation)
@@ -169,7 +174,7 @@ def verify_node_answer(
     except RefusedDocument as error:
         raise type(error)(**{**error.fields, "organization": org}) from error
     unread = len(opened) - len(records)
-    return VerifiedAnswer(org, attestation, records, _sealed_ids(answer, opened), unread, receipt)
+    return VerifiedAnswer(org, attestation, records, _sealed_ids(answer, opened), unread, receipt, answer.cursor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,8 @@ def _check_statement(attestation: Attestation, question: Question, part: Part) -
         case "OK":
             if total is None or total > COUNT_MAX or attestation.code is not None:
                 raise StatusInconsistent(problem="OK comes with a total and without a code")
-            if count != min(total, count_max):
+            # After a cursor fewer may follow than the total counts; how many were before it is not said.
+            if count > min(total, count_max) or (part.cursor is None and count != min(total, count_max)):
                 raise StatusInconsistent(problem="the number of candidates does not fit the total")
         case "SUPPRESSED":
             if total is not None or count > count_max:
@@ -238,6 +244,13 @@ def _check_statement(attestation: Attestation, question: Question, part: Part) -
         case "DENIED" | "UNSUPPORTED":
             if total is not None or count or attestation.facets or attestation.code is None:
                 raise StatusInconsistent(problem="a refusal has a code, and neither records nor counts")
+
+
+def _check_cursor(cursor: str | None, attestation: Attestation) -> None:
+    if attestation.cursor != (None if cursor is None else sha256_b64u(cursor.encode())):
+        raise CursorNotAttested
+    if cursor is not None and not attestation.candidates:
+        raise StatusInconsistent(problem="a cursor without candidates stands nowhere")
 
 
 def _check_statistics(attestation: Attestation, question: Question, statistics: TermStatistics) -> None:

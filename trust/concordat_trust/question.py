@@ -5,6 +5,7 @@ Rules of this file:
 * A question is schema-independent canonical JSON. The home node signs its hash into a query token; nobody after that
   may rewrite it, so a node accepts only bytes that are already canonical.
 * What differs from node to node (a cursor, ids) stands in that node's *part*, hashed separately into the same token.
+  The next page is the same question with other parts, and a new token.
 * Unknown fields are refused. An unknown filter, sort or facet field is `field_unsupported`; a predicate is never
   dropped.
 """
@@ -30,6 +31,7 @@ QUESTION_VERSION = 1
 PART_VERSION = 1
 QUESTION_BYTES_MAX = 16_384
 PART_BYTES_MAX = 16_384
+CURSOR_LENGTH_MAX = 8_192
 PAGE_SIZE_MAX = 50
 CANDIDATES_MIN = 20
 IDS_MAX = 50
@@ -46,6 +48,8 @@ PROJECTION_OF: Final[Mapping[Operation, Projection]] = MappingProxyType(
 )
 """What each operation is answered with."""
 
+CURSOR = re.compile(rf"[A-Za-z0-9_-]{{16,{CURSOR_LENGTH_MAX}}}")
+"""A cursor as its node sealed it; nobody else reads it."""
 _NETWORK = re.compile(r"[a-z][a-z0-9-]{2,63}")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _REVISION = re.compile(r"[0-9a-f]{64}")
@@ -148,13 +152,26 @@ def candidate_count(question: Question) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What one node gets beside the question: its ids (and, later, its cursor)."""
+class PartCursor:
+    """Where one node's next page begins: after the first `after` candidates of the answer whose cursor `sealed` is."""
 
-    ids: tuple[str, ...] = ()
+    sealed: str
+    after: int
 
     def to_json(self) -> JsonObject:
-        return {"cursor": None, "ids": list(self.ids), "part_version": PART_VERSION}
+        return {"after": self.after, "sealed": self.sealed}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one node gets beside the question: the ids asked for, or the cursor of a next page."""
+
+    ids: tuple[str, ...] = ()
+    cursor: PartCursor | None = None
+
+    def to_json(self) -> JsonObject:
+        cursor = None if self.cursor is None else self.cursor.to_json()
+        return {"cursor": cursor, "ids": list(self.ids), "part_version": PART_VERSION}
 
     def canonical(self) -> bytes:
         return canonical_bytes(self.to_json())
@@ -203,16 +220,28 @@ def parse_part(data: bytes) -> Part:
     shape = Shape(parse_object(data, bytes_max=PART_BYTES_MAX), "part")
     if shape.integer("part_version") != PART_VERSION:
         raise FieldUnsupported(field="part_version")
-    if shape.value("cursor") is not None:
-        raise FieldUnsupported(field="cursor")
     ids = shape.texts("ids", count_max=IDS_MAX, length_max=120)
+    part = Part(tuple(str(AssetId.parse(item)) for item in ids), _part_cursor(shape))
     shape.finish()
-    part = Part(tuple(str(AssetId.parse(item)) for item in ids))
+    if part.cursor is not None and part.ids:
+        raise QuestionMalformed(field="cursor", problem="goes with a search, not with ids")
     if len(set(part.ids)) != len(part.ids):
         raise QuestionMalformed(field="ids", problem="names an asset twice")
     if part.canonical() != data:
         raise QuestionNotCanonical
     return part
+
+
+def _part_cursor(shape: Shape) -> PartCursor | None:
+    if shape.value("cursor") is None:
+        return None
+    cursor = shape.object("cursor")
+    found = PartCursor(
+        sealed=_matching(cursor, "sealed", CURSOR),
+        after=cursor.integer("after", minimum=1, maximum=PAGE_SIZE_MAX),
+    )
+    cursor.finish()
+    return found
 
 
 def parse_purpose(value: Json) -> Purpose:
@@ -281,7 +310,7 @@ def _facets(shape: Shape) -> tuple[str, ...]:
 
 
 def _matching(shape: Shape, name: str, pattern: re.Pattern[str]) -> str:
-    value = shape.text(name, length_max=120)
+    value = shape.text(name, length_max=CURSOR_LENGTH_MAX if pattern is CURSOR else 120)
     if not pattern.fullmatch(value):
         raise shape.refuse(name, "does not have the required form")
     return value

@@ -3,7 +3,8 @@
 The document (canonical JSON; unknown fields are refused):
 
     {"answer_version": 1, "network", "root_sha256", "question": TEXT, "parts": {ORG: TEXT}, "token": JWS,
-     "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "receipt": TEXT, "results": [{"salt", "record"}]}},
+     "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "cursor": TEXT, "receipt": TEXT,
+     "results": [{"salt", "record"}]}},
      "reported": {ORG: {"status", "code", "said_by"}}, "result": the merged result, "saved_at": Unix seconds}
 
 `question` and `parts` are the canonical texts that were signed for. Records that had arrived sealed are saved open: the
@@ -23,7 +24,15 @@ from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_o
 from concordat_trust.errors import RefusedDocument, RequesterError
 from concordat_trust.ids import OrgId
 from concordat_trust.merge import REPORTERS, Reported, Reporter
-from concordat_trust.question import PART_BYTES_MAX, QUESTION_BYTES_MAX, Part, Question, parse_part, parse_question
+from concordat_trust.question import (
+    CURSOR_LENGTH_MAX,
+    PART_BYTES_MAX,
+    QUESTION_BYTES_MAX,
+    Part,
+    Question,
+    parse_part,
+    parse_question,
+)
 from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.result_checks import OpenResult
 from concordat_trust.shape import Shape
@@ -44,10 +53,12 @@ class SavedNodeAnswer:
     attestation: str
     results: tuple[OpenResult, ...]
     receipt: str | None
+    cursor: str | None = None
 
     def to_json(self) -> JsonObject:
         results: list[Json] = [{"record": result.record, "salt": result.salt} for result in self.results]
-        return {"attestation": self.attestation, "receipt": self.receipt, "results": results}
+        cited: JsonObject = {"attestation": self.attestation, "cursor": self.cursor, "receipt": self.receipt}
+        return {**cited, "results": results}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +151,7 @@ def _node_answer(shape: Shape, org: str) -> SavedNodeAnswer:
         attestation=answer.text("attestation", length_max=TOKEN_CHARS_MAX),
         results=tuple(_result(item) for item in answer.objects("results")),
         receipt=answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX),
+        cursor=answer.optional_text("cursor", length_max=CURSOR_LENGTH_MAX),
     )
     answer.finish()
     return saved

@@ -76,6 +76,7 @@ class RelayedAnswer:
     attestation: str | None
     results: list[Result] | None
     receipt: str | None = strawberry.field(description="The node's receipt, passed on unread.")
+    cursor: str | None = strawberry.field(description="The node's cursor, sealed; the attestation names its hash.")
 
 
 @strawberry.type

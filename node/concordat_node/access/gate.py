@@ -15,10 +15,11 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, final
 
+from concordat_node.access.cursor import Anchor, CursorStale, Place, view_digest
 from concordat_node.access.decisions import ClassDecisions, Decided, Registry, RunBlocking
 from concordat_node.access.masks import Surroundings, masked_record
 from concordat_node.access.view import earliest, is_visible, narrows, visible_view
@@ -95,6 +96,7 @@ class Released:
 class Asked:
     """What is asked of the gate, already verified and parsed; `seal_to` and `token_id` bind sealed records.
 
+    With `page` the answer is what follows its anchor, as long as view and policy are those of its place.
     Classes above `sensitivity_max` are closed whatever policy says (an unconfirmed trust bundle).
     """
 
@@ -106,17 +108,22 @@ class Asked:
     question_hash: str
     seal_to: str
     sensitivity_max: Clearance = Clearance.RESTRICTED
+    page: tuple[Place, Anchor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Everything the node says about the visible view. `agreements` are (id, document digest), sorted."""
+    """Everything the node says about the visible view. `agreements` are (id, document digest), sorted.
+
+    `place` is where the candidates of a search stand; None without any.
+    """
 
     items: tuple[Released, ...] = ()
     total: int = 0
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     agreements: tuple[tuple[str, str], ...] = ()
     valid_until: int | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ class _Found:
     total: int
     facets: Mapping[str, Mapping[str, int]]
     is_consistent: bool
+    view: str | None = None
 
 
 class Gate:
@@ -167,7 +175,8 @@ class Gate:
     async def release(self, asked: Asked) -> Release:
         """Return what of this node's records may leave for `asked`.
 
-        Raises: PolicyUnavailable, also when the two decisions keep disagreeing; the registry's and index's failures.
+        Raises: PolicyUnavailable, also when the two decisions keep disagreeing; CursorStale; the registry's and index's
+        failures.
         """
         removed: frozenset[str] = frozenset()
         for attempt in range(ATTEMPTS):
@@ -176,6 +185,7 @@ class Gate:
             found = await self._run_blocking(partial(self._find, asked, decided, view))
             withdrawn = await self._withdrawn(decided, found)
             if found.is_consistent and not withdrawn:
+                self._refuse_stale(asked, found)
                 return self._disclose(asked, decided, found)
             self.withdrawals += len(withdrawn)
             if attempt > 0:
@@ -192,8 +202,15 @@ class Gate:
             sort=question.sort,
             facets=question.facets,
             limit=candidate_count(question),
+            after=None if asked.page is None else (asked.page[1].sort_key, asked.page[1].id),
         )
-        return self._read(asked, decided, view, self._index.search(query, view, asked.statistics))
+        result = self._index.search(query, view, asked.statistics)
+        found = self._read(asked, decided, view, result)
+        return replace(found, view=view_digest(decided.decisions[class_id] for class_id in result.matched))
+
+    def _refuse_stale(self, asked: Asked, found: _Found) -> None:
+        if asked.page is not None and (asked.page[0].policy, asked.page[0].view) != (self._engine.revision, found.view):
+            raise CursorStale
 
     def _find_named(self, asked: Asked, decided: Decided, view: Mapping[str, ClassView]) -> _Found:
         question = asked.question
@@ -275,7 +292,14 @@ class Gate:
             facets=found.facets,
             agreements=tuple((item, decided.facts.agreements[item].document_digest) for item in cited),
             valid_until=earliest(row.decision.valid_until for row in (*found.rows, *found.named)),
+            place=self._place(found),
         )
+
+    def _place(self, found: _Found) -> Place | None:
+        if found.view is None or not found.rows:
+            return None
+        anchors = tuple(Anchor(row.sort_key, row.record.id) for row in found.rows)
+        return Place(self._engine.revision, found.view, anchors)
 
     def _item(self, asked: Asked, row: _Row, around: Surroundings, position: int, *, relay_may_read: bool) -> Released:
         fields = masked_record(

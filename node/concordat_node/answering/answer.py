@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from concordat_node.access.cursor import Anchor, CursorBinding, CursorSeal, Place
 from concordat_node.access.decisions import ClassDecisions, RunBlocking
 from concordat_node.access.gate import Asked, Gate, Release
 from concordat_node.access.masks import disclosed_fields
@@ -113,6 +114,7 @@ class Answering:
         decisions: ClassDecisions,
         gate: Gate,
         ledger: Ledger,
+        cursors: CursorSeal,
         key: Signer,
         run_blocking: RunBlocking,
         clock: Callable[[], int],
@@ -124,6 +126,7 @@ class Answering:
         self._decisions = decisions
         self._gate = gate
         self._ledger = ledger
+        self._cursors = cursors
         self._key = key
         self._run_blocking = run_blocking
         self._clock = clock
@@ -152,13 +155,21 @@ class Answering:
             notice = scope.notice
             if not scope.admitted:
                 return _Outcome("DENIED", scope.code, question, notice)
-            release = await self._gate.release(_asked(admitted, question, part, request))
+            page = self._page(admitted, part)
+            release = await self._gate.release(_asked(admitted, question, part, request, page))
             _refuse_large_facets(release)
         except RequesterError as error:
             return _Outcome("UNSUPPORTED", error.code, question, notice)
         except (OperatorError, RefusedDocument) as error:
             return _Outcome("DENIED", error.code, question, notice)
         return _Outcome("OK", None, question, notice, release)
+
+    def _page(self, admitted: Admitted, part: Part) -> tuple[Place, Anchor] | None:
+        return None if part.cursor is None else self._cursors.open(part.cursor, self._binding(admitted))
+
+    def _binding(self, admitted: Admitted) -> CursorBinding:
+        token = admitted.token
+        return CursorBinding(self._organization, token.issuer, token.subject, token.question_hash)
 
     def _request(self, admitted: Admitted, question: Question) -> DecisionRequest:
         return DecisionRequest(
@@ -179,6 +190,7 @@ class Answering:
         entry = _entry(admitted, outcome, facts)
         logged = await self._run_blocking(partial(self._ledger.append, entry, salt=self._entropy(SALT_BYTES)))
         release = outcome.release
+        cursor = None if release.place is None else self._cursors.seal(release.place, self._binding(admitted))
         attestation = Attestation(
             organization=self._organization,
             home=admitted.token.issuer,
@@ -201,11 +213,12 @@ class Answering:
             unknown_fields=(),  # both projections are fixed and known whole; a wider one will name what is left out
             valid_until=release.valid_until,
             log_leaf=b64u(logged.leaf),
+            cursor=None if cursor is None else sha256_b64u(cursor.encode()),
         )
         receipt = make_receipt(
             logged, organization=self._organization, network=admitted.bundle.network.id, at=now, key=self._key
         )
-        return GivenAnswer(sign_attestation(attestation, key=self._key), release.items, receipt.to_text())
+        return GivenAnswer(sign_attestation(attestation, key=self._key), release.items, receipt.to_text(), cursor)
 
 
 def _parsed(admitted: Admitted) -> tuple[Question, Part]:
@@ -225,7 +238,13 @@ def _refuse_large_facets(release: Release) -> None:
             raise FacetTooLarge(facet=facet, values_max=FACET_VALUES_MAX)
 
 
-def _asked(admitted: Admitted, question: Question, part: Part, request: DecisionRequest) -> Asked:
+def _asked(
+    admitted: Admitted,
+    question: Question,
+    part: Part,
+    request: DecisionRequest,
+    page: tuple[Place, Anchor] | None,
+) -> Asked:
     return Asked(
         question=question,
         ids=tuple(AssetId.parse(item) for item in part.ids),
@@ -235,6 +254,7 @@ def _asked(admitted: Admitted, question: Question, part: Part, request: Decision
         question_hash=admitted.token.question_hash,
         seal_to=admitted.token.enc,
         sensitivity_max=sensitivity_max(admitted.bundle, request.now),
+        page=page,
     )
 
 

@@ -14,3 +14,4 @@ class GivenAnswer:
     attestation: str
     results: tuple[Released, ...]
     receipt: str
+    cursor: str | None = None

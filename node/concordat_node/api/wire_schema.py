@@ -196,6 +196,7 @@ class Result:
     is_type_of = _only(Released)
 
 
+_CURSOR = "Sealed by the node: with it the next page can be asked for. The attestation names its hash."
 _RECEIPT = "Canonical JSON text: the proof that this answer is in the node's disclosure log."
 
 
@@ -204,6 +205,7 @@ class NodeAnswer:
     attestation: str | None
     results: list[Result] | None
     receipt: str | None = strawberry.field(description=_RECEIPT)
+    cursor: str | None = strawberry.field(description=_CURSOR)
 
     is_type_of = _only(GivenAnswer)
 
@@ -266,7 +268,8 @@ def check_documents() -> None:
 def answer_data(field: str, answer: GivenAnswer) -> JsonObject:
     """Return the `data` of the trusted document whose root field is `field`. Raises: RuntimeError for a raw record."""
     results: list[Json] = [_result(item) for item in answer.results]
-    return {field: {"attestation": answer.attestation, "results": results, "receipt": answer.receipt}}
+    proofs: JsonObject = {"attestation": answer.attestation, "receipt": answer.receipt}
+    return {field: {**proofs, "cursor": answer.cursor, "results": results}}
 
 
 def _result(item: Released) -> JsonObject:

@@ -184,7 +184,7 @@ class Judge:
         try:
             results = tuple(result_from_wire(result, question.projection) for result in answer.results)
             verified = verify_node_answer(
-                NodeAnswer(org, answer.attestation or "", results, answer.receipt),
+                NodeAnswer(org, answer.attestation or "", results, answer.receipt, answer.cursor),
                 org=org,
                 question=question,
                 part=self.round.parts[org],

@@ -20,6 +20,7 @@ from concordat_node.home.answer_stream import (
     PeerRefused,
     RelayedAnswer,
     ToldAnswer,
+    cursor_of,
     field_of,
     receipt_of,
     results_of,
@@ -93,7 +94,7 @@ class Carrier:
         try:
             shape = Shape(_data(response, endpoint, operation), "answer")
             attestation = shape.text("attestation", length_max=TEXT_MAX)
-            return RelayedAnswer(organization, attestation, results_of(shape), receipt_of(shape))
+            return RelayedAnswer(organization, attestation, results_of(shape), receipt_of(shape), cursor_of(shape))
         except RefusedDocument as error:
             raise PeerAnswerInvalid(endpoint=endpoint) from error
 

@@ -39,4 +39,4 @@ def _node_answer(round_: Round, raw: RelayedAnswer) -> SavedNodeAnswer:
             opened.append(OpenResult(inside.salt, inside.record))
         else:
             opened.append(result)
-    return SavedNodeAnswer(raw.attestation or "", tuple(opened), raw.receipt)
+    return SavedNodeAnswer(raw.attestation or "", tuple(opened), raw.receipt, raw.cursor)

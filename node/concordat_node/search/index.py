@@ -46,7 +46,8 @@ View = Mapping[str, ClassView]
 class IndexQuery:
     """A question as an index reads it: analysed query terms, not text; `limit` is the number of candidates.
 
-    Without terms (no text, or nothing but stop words) every record that passes the filter matches.
+    Without terms (no text, or nothing but stop words) every record that passes the filter matches. With `after` (sort
+    key, id) the hits are those that follow this place; total and facets are of all matches still.
     """
 
     terms: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class IndexQuery:
     sort: Sort = RELEVANCE
     facets: tuple[str, ...] = ()
     limit: int = CANDIDATES_MIN
+    after: tuple[int | None, AssetId] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,14 @@ class IndexHit:
 class IndexResult:
     """The first `limit` visible matches in order, the exact number of all of them, and exact facet counts of all.
 
+    `matched` are the class ids of all visible matches.
     `work` counts the postings and rows that were touched. It is for tests and metrics and must never leave the node.
     """
 
     hits: tuple[IndexHit, ...]
     total: int
     facets: Mapping[str, Mapping[str, int]]
+    matched: frozenset[str] = frozenset()
     work: int = field(default=0, compare=False)
 
 

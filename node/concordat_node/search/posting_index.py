@@ -27,8 +27,9 @@ from concordat_node.search.reader import IndexedRecord, needs_of
 from concordat_node.search.tables import LEVELS, SEARCH_EDGE, SEARCH_ID, SEARCH_POSTING, SEARCH_ROW
 from concordat_node.search.visible import Facts, VisibleClasses
 from concordat_trust.filters import evaluate
-from concordat_trust.ids import AssetId
+from concordat_trust.ids import AssetId, tie_key
 from concordat_trust.lineage import LINEAGE_RELATIONS, hiding_fields
+from concordat_trust.question import Sort
 from concordat_trust.ranking import evaluation_key, order_key
 from concordat_trust.text import TermStatistics
 
@@ -89,6 +90,10 @@ class SqlPostingIndex:
         return tuple(AssetId.parse(asset_id) for asset_id in sorted(found))
 
 
+def _place_of(sort: Sort, key: int | None, asset_id: AssetId) -> tuple[bool, int, str, str]:
+    return order_key(sort, key, tie_key(str(asset_id)), str(asset_id))
+
+
 class _Row(NamedTuple):
     """A visible record as fetched; `values` follow the columns of the query's needs."""
 
@@ -116,13 +121,15 @@ class _Search:
         query = self._query
         matches = [row for row in self._rows() if self._passes(row)]
         keyed = [(self._sort_key(row), row) for row in matches]
-        best = heapq.nsmallest(
-            query.limit, keyed, key=lambda pair: order_key(query.sort, pair[0], pair[1].tie, pair[1].asset_id)
-        )
+        placed = [(order_key(query.sort, key, row.tie, row.asset_id), key, row) for key, row in keyed]
+        start = None if query.after is None else _place_of(query.sort, *query.after)
+        follow = placed if start is None else [item for item in placed if item[0] > start]
+        best = heapq.nsmallest(query.limit, follow, key=lambda item: item[0])
         return IndexResult(
-            hits=tuple(IndexHit(AssetId.parse(row.asset_id), key) for key, row in best),
+            hits=tuple(IndexHit(AssetId.parse(row.asset_id), key) for _, key, row in best),
             total=len(matches),
             facets={field: self._facet(field, matches) for field in query.facets},
+            matched=frozenset(self._classes.ids[row.class_number] for row in matches),
             work=self._classes.work + self._facts.work + self._touched,
         )
 

@@ -27,12 +27,14 @@ class VisibleClasses:
 
     def __init__(self, connection: Connection, view: View) -> None:
         self.hidden: dict[int, frozenset[str]] = {}
+        self.ids: dict[int, str] = {}
         self._kinds: dict[int, str] = {}
         listed = sorted(class_id for class_id, item in view.items() if item.is_listed)
         columns = select(POLICY_CLASS.c.number, POLICY_CLASS.c.class_id, POLICY_CLASS.c.kind)
         for chunk in in_chunks(listed):
             for row in connection.execute(columns.where(POLICY_CLASS.c.class_id.in_(chunk))):
                 self.hidden[row.number] = view[row.class_id].hidden
+                self.ids[row.number] = row.class_id
                 self._kinds[row.number] = row.kind
         self.work = len(self.hidden)
 

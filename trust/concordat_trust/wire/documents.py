@@ -55,7 +55,7 @@ fragment ResultFields on Result {
 SEARCH: Final = (
     """\
 query Search($question: String!, $part: String!) {
-  search(question: $question, part: $part) { attestation results { ...ResultFields } receipt }
+  search(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor }
 }
 """
     + _RESULT
@@ -64,7 +64,7 @@ query Search($question: String!, $part: String!) {
 ASSETS: Final = (
     """\
 query Assets($question: String!, $part: String!) {
-  assets(question: $question, part: $part) { attestation results { ...ResultFields } receipt }
+  assets(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor }
 }
 """
     + _RESULT
@@ -84,7 +84,7 @@ ASK: Final = (
 query Ask($question: String!, $parts: String!, $deadlineMs: Int!) {
   ask(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
     delivery
-    answers { organization status code attestation results { ...ResultFields } receipt }
+    answers { organization status code attestation results { ...ResultFields } receipt cursor }
     merged
   }
 }
@@ -96,7 +96,7 @@ ASK_PROGRESS: Final = (
     """\
 subscription AskProgress($question: String!, $parts: String!, $deadlineMs: Int!) {
   askProgress(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
-    answer { organization status code attestation results { ...ResultFields } receipt }
+    answer { organization status code attestation results { ...ResultFields } receipt cursor }
     delivery
     merged
   }
