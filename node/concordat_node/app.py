@@ -161,7 +161,8 @@ class Node:
 def build_node(settings: Settings) -> Node:
     """Return a node that has read its keys and opened its databases, and has started nothing.
 
-    Raises: DataDirUnusable, KeyFile*, OpaMissing, IdSecretUnusable, SchemaNewer, LogTooNew, LogUnavailable, the storage failures.
+    Raises: DataDirUnusable, KeyFile*, OpaMissing, IdSecretUnusable, SchemaNewer, LogTooNew, LogUnavailable, the storage
+    failures.
     """
     make_private_folder(settings.data_dir)
     keys = read_keys(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,7 @@ NETWORK = make_network()
 BINDING = CursorBinding(NORTH, HOME, "p-4711", sha256_b64u(b"question"))
 SEAL = CursorSeal(b"s" * 32)
 MANY = 47
+_TOKENS = itertools.count()
 
 
 def place(*names: str) -> Place:
@@ -118,11 +120,9 @@ class Pages:
 
     def __init__(self, node: TestNode, question: Question, **changes: Any) -> None:
         self.node, self.question, self.changes = node, question, changes
-        self.asked = 0
 
     async def ask(self, part: Part) -> tuple[JsonObject, Attestation]:
-        self.asked += 1
-        token_id = f"token-{self.asked:018d}"
+        token_id = f"token-{next(_TOKENS):018d}"
         changes = {"part": part.canonical(), "token_id": token_id, **self.changes}
         answer = answer_of(await self.node.handle(asking(NETWORK, self.question, **changes).request()))
         return answer, verify_attestation(str(answer["attestation"]), bundle=NETWORK.bundle)
@@ -169,7 +169,6 @@ async def test_a_cursor_of_somebody_else_is_refused() -> None:
     mine = Pages(node, make_question(NETWORK))
     answer, _ = await mine.ask(Part())
     theirs = Pages(node, make_question(NETWORK), subject="p-4712")
-    theirs.asked = mine.asked
     assert await refused(theirs, str(answer["cursor"])) == CursorInvalid.code
 
 
@@ -178,7 +177,6 @@ async def test_a_cursor_of_another_question_is_refused() -> None:
     first = Pages(node, make_question(NETWORK))
     answer, _ = await first.ask(Part())
     other = Pages(node, make_question(NETWORK, sort=Sort("created", None, "desc")))
-    other.asked = first.asked
     assert await refused(other, str(answer["cursor"])) == CursorInvalid.code
 
 
