@@ -101,6 +101,12 @@ class LogFileUnusable(RequesterError):
     hint = "Name a file with a checkpoint, a receipt or a consistency proof."
 
 
+class PagesNotSaved(RequesterError):
+    code = "pages_not_saved"
+    sentence = "A saved answer is one page, and several were asked for."
+    hint = "Leave out --pages, or --save."
+
+
 class RootNotPinned(RefusedDocument):
     code = "root_not_pinned"
     sentence = "This client has no root fingerprint of the network {network!r}."

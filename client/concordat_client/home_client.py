@@ -87,6 +87,10 @@ class HomeClient:
         """Return the result of a search. Raises: HomeUnreachable, HomeRefused, HomeAnswerInvalid."""
         return self._object("POST", "/v1/questions", body)
 
+    def next_page(self, job_id: str) -> JsonObject:
+        """Return the page after a stored one. Raises: as `ask`; HomeRefused `next_page_missing` after the last."""
+        return self._object("POST", f"/v1/questions/{job_id}/next", {})
+
     def assets(self, body: JsonObject) -> JsonObject:
         """Return the result for ids. Raises: as `ask`."""
         return self._object("POST", "/v1/assets", body)

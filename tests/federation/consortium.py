@@ -27,7 +27,7 @@ from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.encoding import b64u
 from concordat_trust.ids import OrgId
 from concordat_trust.query_token import mint_query_token
-from concordat_trust.question import Part, Question
+from concordat_trust.question import Part, PartCursor, Question
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
 from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
 from concordat_trust.wire.transport import WireRequest
@@ -87,11 +87,13 @@ class Consortium:
         question: Question | None = None,
         *,
         ids: Mapping[OrgId, tuple[str, ...]] | None = None,
+        cursors: Mapping[OrgId, PartCursor] | None = None,
         deadline_ms: int = DEADLINE_MS,
     ) -> Asked:
         """Ask as the home node does, for its signed-in analyst, and return what it believes."""
-        asked = self.question() if question is None else question
-        return await self.asker(deadline_ms).ask(asked, ids or {}, session=SESSION, bundle=self.network.bundle)
+        asked, bundle = self.question() if question is None else question, self.network.bundle
+        asker = self.asker(deadline_ms)
+        return await asker.ask(asked, ids or {}, session=SESSION, bundle=bundle, cursors=cursors or {})
 
     def ask_events(
         self, *, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,)

@@ -34,7 +34,7 @@ from concordat_node.home.errors import (
 from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
 from concordat_node.home.http_answers import HEADERS, bearer, body_of, json_answer, told
-from concordat_node.home.job_runner import Asking
+from concordat_node.home.job_runner import Asking, following_page
 from concordat_node.home.lineage import parse_lineage
 from concordat_node.home.login import Redirect
 from concordat_node.home.pending import PENDING_S
@@ -82,6 +82,7 @@ def build_home_router(home: Home) -> APIRouter:
         summary="Ask the network: the sentence `q` for a purpose, as POST /v1/questions does.",
         openapi_extra={"parameters": query_parameters(SEARCH_PARAMETERS, required=("q", "purpose"))},
     )
+    router.add_api_route("/v1/questions/{job_id}/next", routes.next_page, methods=["POST"])
     router.add_api_route("/v1/assets", routes.assets, methods=["POST"])
     router.add_api_route("/v1/lineage", routes.lineage, methods=["POST"])
     return router
@@ -190,6 +191,11 @@ class _Routes:
         name = 'attachment; filename="concordat-answer.json"'
         headers = {**HEADERS, "content-disposition": name}
         return Response(job.answer, media_type="application/json", headers=headers)
+
+    @told
+    async def next_page(self, request: Request, job_id: str) -> Response:
+        session = await self._session(request)
+        return await self._asked(following_page(await self._home.job(job_id, session)), session, request)
 
     @told
     async def question(self, request: Request, job_id: str) -> Response:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 from concordat_node.home.arrivals import OrganizationAnswered, Tell, Telling, as_events
 from concordat_node.home.checkpoints import SeenCheckpoints
@@ -31,12 +33,13 @@ from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSus
 from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.merge import NOT_REPORTED, Reported
-from concordat_trust.question import Part, Question
+from concordat_trust.question import Part, PartCursor, Question
 from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, StreamingTransport
 
 DIRECT_MS_MAX = 2_000
 """How much of the deadline is kept for asking the own node directly."""
 MARGIN_MS_MAX = 250
+FROM_THE_BEGINNING: Final[Mapping[OrgId, PartCursor]] = MappingProxyType({})
 _COORDINATOR_MS_MIN = 50
 _NOT_ASKED = (PeerUnreachable, PeerTimeout, PeerOverloaded)
 
@@ -101,13 +104,15 @@ class Asker:
         session: Session,
         bundle: TrustedBundle,
         only: frozenset[OrgId] | None = None,
+        cursors: Mapping[OrgId, PartCursor] = FROM_THE_BEGINNING,
     ) -> Asked:
         """Return what the network answers; `ids` are the assets asked for, by their organization.
 
+        `cursors` say where the pages of a search go on (`paging`).
         With `only`, nobody else is asked, nor learns that something is asked; the others are SKIPPED.
         Raises: ClaimNotAssertable, PurposeNotInNetwork, AudienceTooLarge, OrganizationSuspended (the own one).
         """
-        wanted = _Wanted(question, ids, session, bundle, only)
+        wanted = _Wanted(question, ids, cursors, session, bundle, only)
         return await self._asked(wanted, lambda _: None)
 
     def ask_events(
@@ -118,13 +123,14 @@ class Asker:
         session: Session,
         bundle: TrustedBundle,
         only: frozenset[OrgId] | None = None,
+        cursors: Mapping[OrgId, PartCursor] = FROM_THE_BEGINNING,
     ) -> AsyncGenerator[OrganizationAnswered | Finished, None]:
         """Yield each organization once, as soon as its answer is verified, and `Finished` with what `ask` returns.
 
         Close the generator (`contextlib.aclosing`) to end the question early: the round is cancelled. Raises: as `ask`,
         while it is iterated.
         """
-        wanted = _Wanted(question, ids, session, bundle, only)
+        wanted = _Wanted(question, ids, cursors, session, bundle, only)
 
         async def asking(tell: Tell) -> Finished:
             return Finished(await self._asked(wanted, tell))
@@ -177,6 +183,7 @@ class _Wanted:
 
     question: Question
     ids: Mapping[OrgId, tuple[str, ...]]
+    cursors: Mapping[OrgId, PartCursor]
     session: Session
     bundle: TrustedBundle
     only: frozenset[OrgId] | None
@@ -185,7 +192,7 @@ class _Wanted:
         """Return the part of each organization that is asked."""
         only = self.only
         asked = [org for org in self.bundle.organizations if only is None or org in only]
-        return {org: Part(self.ids.get(org, ())) for org in asked}
+        return {org: Part(self.ids.get(org, ()), self.cursors.get(org)) for org in asked}
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,12 @@ class JobNotFound(RequesterError):
     hint = "Ask again: a stored search ends with its session and with the validity of what it shows."
 
 
+class NextPageMissing(RequesterError):
+    code = "next_page_missing"
+    sentence = "Nothing follows this page, or its question has not been answered yet."
+    hint = "Wait for the answer; its has_next says whether there is more."
+
+
 class QuestionsTooMany(RequesterError):
     code = "questions_too_many"
     sentence = "{running} questions are under way already, and no more than that are asked at once."

@@ -18,21 +18,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from concordat_node.home.arrivals import OrganizationAnswered
-from concordat_node.home.ask import Asker, Finished
-from concordat_node.home.errors import JobNotFound, NotSignedIn, QuestionFailed, QuestionInterrupted, QuestionsTooMany
-from concordat_node.home.jobs import JobEvent, JobStore, NewJob
+from concordat_node.home.ask import FROM_THE_BEGINNING, Asker, Finished
+from concordat_node.home.errors import (
+    JobNotFound,
+    NextPageMissing,
+    NotSignedIn,
+    QuestionFailed,
+    QuestionInterrupted,
+    QuestionsTooMany,
+)
+from concordat_node.home.jobs import Job, JobEvent, JobStore, NewJob
 from concordat_node.home.lineage import LineageRequest, walk_json, walk_lineage
 from concordat_node.home.login import RunBlocking
+from concordat_node.home.paging import next_cursors
 from concordat_node.home.result import ShownJob, result_json
 from concordat_node.home.saving import saved_answer
-from concordat_node.home.sentence import Understood
+from concordat_node.home.sentence import Understood, understand
 from concordat_node.home.sessions import Session
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.errors import ConcordatError
 from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import OrgId
-from concordat_trust.question import Question
+from concordat_trust.question import PartCursor, Question
+from concordat_trust.saved_answer import SavedAnswer
 
 RUNNING_MAX = 64
 RUNNING_PER_SESSION_MAX = 8
@@ -48,6 +57,16 @@ class Asking:
     understood: Understood | None
     label: str
     origin: str = ""
+    cursors: Mapping[OrgId, PartCursor] = FROM_THE_BEGINNING
+
+
+def following_page(job: Job) -> Asking:
+    """Return what asks for the page after a stored one; it is asked once, however often. Raises: NextPageMissing."""
+    if job.answer is None:
+        raise NextPageMissing
+    saved = SavedAnswer.parse(job.answer)
+    understood = understand(job.label) if job.label else None
+    return Asking(saved.question, {}, understood, job.label, f"next {job.job_id}", next_cursors(saved))
 
 
 @dataclass(slots=True)
@@ -189,7 +208,9 @@ class JobRunner:
             running.wake()
 
     async def _ask(self, running: _Running, asking: Asking, session: Session, bundle: TrustedBundle) -> None:
-        events = self._asker.ask_events(asking.question, asking.ids, session=session, bundle=bundle)
+        events = self._asker.ask_events(
+            asking.question, asking.ids, session=session, bundle=bundle, cursors=asking.cursors
+        )
         async with contextlib.aclosing(events):
             async for event in events:
                 if isinstance(event, OrganizationAnswered):

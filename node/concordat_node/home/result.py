@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from concordat_node.home.ask import Asked
 from concordat_node.home.jobs import Job
+from concordat_node.home.paging import has_next
 from concordat_node.home.sentence import Understood
 from concordat_trust.answer_errors import MergeMismatch
 from concordat_trust.attestation import ATTESTATION_BYTES_MAX
@@ -48,6 +49,7 @@ def result_json(asked: Asked, understood: Understood | None, job: ShownJob, bund
         },
         "coordinator": asked.coordinator,
         "findings": findings,
+        "has_next": has_next(asked.round.question, asked.round.parts, asked.judged.verified, merged),
         "job": job.to_json(),
         "merge": _merge_word(asked, is_different),
         "network": bundle.network.id,
