@@ -42,6 +42,7 @@ def check_response(response: WireResponse, *, request: NodeRequest, ask: Ask, bu
         org=request.organization,
         attestation=payload.attestation,
         results=tuple(result_from_wire(result, ask.question.projection) for result in payload.results),
+        cursor=payload.cursor,
     )
     verified = verify_node_answer(
         answer,

@@ -79,8 +79,8 @@ def read_payload(response: WireResponse, *, question: Question, endpoint: str) -
     attestation = answer.text("attestation", length_min=1, length_max=ATTESTATION_CHARS_MAX)
     results = answer.value("results")
     receipt = answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX)
-    answer.finish()
     cursor = answer.optional_text("cursor", length_max=CURSOR_LENGTH_MAX)
+    answer.finish()
     return NodePayload(attestation, _results(results, question), receipt, cursor)
 
 

@@ -285,3 +285,23 @@ def test_the_way_without_a_coordinator_is_said(running: Running, run: Run) -> No
         running.transport.by_endpoint[RELAY_AT] = running.coordinator
     assert code == Exit.UNREACHABLE
     assert "no coordinator could be used" in out
+
+
+def test_one_page_of_several_that_were_asked_for_is_all_there_is(run: Run) -> None:
+    exit_code, out, _ = run([*SEARCH, "--pages", "3", "--json"])
+    (page,) = json.loads(out)["pages"]
+    assert (exit_code, page["has_next"]) == (0, False)
+
+
+@pytest.mark.parametrize("pages", ["0", "21", "two", "-1"])
+def test_a_number_of_pages_has_its_limits(run: Run, pages: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run([*SEARCH, f"--pages={pages}"])
+    assert caught.value.code == 2
+
+
+def test_a_saved_answer_is_one_page(run: Run, tmp_path: Path) -> None:
+    exit_code, _, err = run([*SEARCH, "--pages", "2", "--save", str(tmp_path / "answer.json")])
+    assert exit_code == 2
+    assert "pages_not_saved" in err or "one page" in err
+    assert not (tmp_path / "answer.json").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from concordat_node.home.errors import NextPageMissing
 from concordat_node.home.paging import has_next, next_cursors
 from concordat_node.home.saving import saved_answer
 from concordat_trust.answer import verify_saved_answer
+from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.merge import MergedResult
 from concordat_trust.question import Question, Sort
 from concordat_trust.saved_answer import SavedAnswer
@@ -39,6 +41,10 @@ async def walk(consortium: Consortium, question: Question) -> list[Asked]:
     return pages
 
 
+def _in_force(consortium: Consortium, _: int) -> TrustedBundle:
+    return consortium.network.bundle
+
+
 def ids_of(pages: Sequence[Asked]) -> list[str]:
     return [item for page in pages for item in shown(page.judged.merged)]
 
@@ -55,7 +61,7 @@ def test_the_pages_together_are_the_whole_answer(page_size: int, sort: Sort) -> 
         assert {page.judged.merged.total for page in pages} == {VISIBLE}
         assert all(page.findings == () and page.judged.merged.completeness.complete for page in pages)
 
-    simulate(run())
+    simulate(1, run())
 
 
 def test_a_node_that_was_away_is_asked_from_its_beginning_on_the_next_page() -> None:
@@ -68,7 +74,7 @@ def test_a_node_that_was_away_is_asked_from_its_beginning_on_the_next_page() -> 
         assert missing == [NORTH]
         assert len(ids_of(pages)) == len(set(ids_of(pages))) == VISIBLE
 
-    simulate(run())
+    simulate(1, run())
 
 
 def test_each_page_is_saved_and_verified_offline() -> None:
@@ -77,10 +83,10 @@ def test_each_page_is_saved_and_verified_offline() -> None:
         pages = await walk(consortium, consortium.question(page_size=4))
         return [(saved_answer(page, consortium.network.bundle, now=NOW), consortium) for page in pages]
 
-    kept = simulate(run())
+    kept = simulate(1, run())
     for data, consortium in kept:
-        bundle = consortium.network.bundle
-        assert verify_saved_answer(data, bundle_at=lambda at, bundle=bundle: bundle)
+        verified = verify_saved_answer(data, bundle_at=partial(_in_force, consortium))
+        assert verified.merged.completeness.complete
     tokens = {SavedAnswer.parse(data).token for data, _ in kept}
     assert len(tokens) == len(kept) == 3
 
@@ -93,4 +99,4 @@ def test_after_the_last_page_nothing_is_asked() -> None:
         with pytest.raises(NextPageMissing):
             next_cursors(SavedAnswer.parse(saved_answer(asked, consortium.network.bundle, now=NOW)))
 
-    simulate(run())
+    simulate(1, run())

@@ -20,6 +20,7 @@ from concordat_trust.attestation import (
     verify_attestation,
 )
 from concordat_trust.canonical import JsonObject
+from concordat_trust.encoding import sha256_b64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId, tie_key
 from concordat_trust.jose import LEEWAY_S
@@ -273,3 +274,14 @@ def test_a_result_of_the_wire_that_is_neither_or_both_is_refused(wire: JsonObjec
 def test_home_may_be_the_answering_organization_too() -> None:
     own = make_answer(NETWORK, [make_card(HOME)], org=HOME)
     assert verified(NETWORK, own, part=PART).org == HOME
+
+
+@pytest.mark.parametrize(("attested_cursor", "brought"), [(None, "c" * 40), ("c" * 40, None), ("c" * 40, "d" * 40)])
+def test_a_cursor_that_was_exchanged_on_the_way_is_found(attested_cursor: str | None, brought: str | None) -> None:
+    answer = attested(cursor=None if attested_cursor is None else sha256_b64u(attested_cursor.encode()))
+    refused(replace(answer, cursor=brought), "cursor_not_attested")
+
+
+def test_a_cursor_without_candidates_is_refused() -> None:
+    answer = attested(cursor=sha256_b64u(b"c" * 40), candidates=(), total=0, facets={})
+    refused(replace(answer, cursor="c" * 40, results=()), "status_inconsistent")

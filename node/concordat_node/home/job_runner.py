@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from concordat_node.home.arrivals import OrganizationAnswered
-from concordat_node.home.ask import FROM_THE_BEGINNING, Asker, Finished
+from concordat_node.home.ask import Asker, Finished
 from concordat_node.home.errors import (
     JobNotFound,
     NextPageMissing,
@@ -57,7 +57,7 @@ class Asking:
     understood: Understood | None
     label: str
     origin: str = ""
-    cursors: Mapping[OrgId, PartCursor] = FROM_THE_BEGINNING
+    cursors: Mapping[OrgId, PartCursor] = field(default_factory=dict)
 
 
 def following_page(job: Job) -> Asking:
