@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concordat_node.registry import grant_rules, policy_rules, rules, version_rules
+from concordat_node.registry import grant_rules, lineage_rules, policy_rules, rules, version_rules
+from concordat_trust.lineage import EDGES_MAX
 from concordat_trust.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, PURPOSES, SPLITS
 
 
@@ -65,6 +66,7 @@ ASSET = RecordPart(
         _may("cohort_size", f"whole number up to {rules.COHORT_MAX}"),
         _may("contact", _text(rules.TITLE_LENGTH_MAX)),
         _may("evaluations", f"list of at most {rules.EVALUATIONS_MAX} objects as below"),
+        _may("lineage", f"list of at most {EDGES_MAX} objects as below: what it came from, or what others made of it"),
         _may(
             "trained_on",
             f"of a model: at most {rules.TRAINED_ON_MAX} local names of data sets, or ids of any organization's",
@@ -83,6 +85,15 @@ EVALUATION = RecordPart(
         _may("interval_low", "decimal as text; both bounds or none"),
         _may("interval_high", "decimal as text"),
         _may("version", "label of the version that was measured"),
+    ),
+)
+LINEAGE = RecordPart(
+    "An object in `lineage`",
+    (
+        _must("relation", "one of " + ", ".join(f"`{word}`" for word in lineage_rules.LINEAGE_WORDS)),
+        _may("local_name", "the other end: your own name for it. This or `id`, and not both"),
+        _may("id", "the other end: an id of any organization's asset"),
+        _may("asserted_on", "day on which this is asserted; `created` when it is left out"),
     ),
 )
 VERSION = RecordPart(
@@ -165,7 +176,7 @@ SUBJECT = RecordPart(
         _must("pseudonym", "of one person, as `concordat whoami` shows it; null for everybody of the organization"),
     ),
 )
-PARTS = (ASSET, EVALUATION, VERSION, POLICY, MODIFIER, PARAMETER, AGREEMENT, APPROVAL, SUBJECT)
+PARTS = (ASSET, EVALUATION, VERSION, LINEAGE, POLICY, MODIFIER, PARAMETER, AGREEMENT, APPROVAL, SUBJECT)
 
 
 def records_page() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import record_fields
 
-from concordat_node.registry import grant_rules, policy_rules, rules, version_rules
+from concordat_node.registry import rules
 from concordat_node.registry.rules import Owner, read_line
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
@@ -21,9 +21,9 @@ _ASKED = re.compile(r'(?<!_asset\()shape(?:\.\w+\(|, )"([a-z_]+)"')
 
 
 def test_the_records_page_names_every_field_that_the_parsers_ask_for() -> None:
-    sources = [
-        Path(str(module.__file__)).read_text("utf-8") for module in (rules, policy_rules, grant_rules, version_rules)
-    ]
+    # Every file of rules, those that come later too.
+    sources = [path.read_text("utf-8") for path in Path(str(rules.__file__)).parent.glob("*rules.py")]
+    assert len(sources) >= 5
     asked = {name for source in sources for name in _ASKED.findall(source)}
     told = {item.name for part in record_fields.PARTS for item in part.fields}
     assert told == asked
@@ -39,6 +39,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "keywords": ["a"],
         "cohort_size": 5,
         "trained_on": ["d"],
+        "lineage": [{"relation": "fine_tuned_from", "local_name": "base", "asserted_on": "2026-01-01"}],
         "version": "1.0",
         "versions": [
             {"label": "1.0", "released": "2026-01-01", "digest": "ab" * 32, "changes": "c", "status": "active"}
@@ -102,6 +103,7 @@ PLACES: dict[record_fields.RecordPart, tuple[str, Sequence[str | int]]] = {
     record_fields.ASSET: ("model", ()),
     record_fields.EVALUATION: ("model", ("evaluations", 0)),
     record_fields.VERSION: ("model", ("versions", 0)),
+    record_fields.LINEAGE: ("model", ("lineage", 0)),
     record_fields.POLICY: ("model", ("policy",)),
     record_fields.MODIFIER: ("model", ("policy", "modifiers", 0)),
     record_fields.PARAMETER: ("model", ("policy", "modifiers", 0, "parameters", 0)),
