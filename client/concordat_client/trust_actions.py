@@ -19,10 +19,12 @@ from concordat_client.plain_text import as_json, plain
 from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
 from concordat_trust.bundle.poll import BundlePoller, is_mirror_address
 from concordat_trust.bundle.store import archive_bytes, read_bundle, write_atomically
+from concordat_trust.bundle.suspension import SignedSuspension
 from concordat_trust.bundle.trusted import Member, TrustedBundle
 from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import OperatorError, RefusedDocument
+from concordat_trust.ids import OrgId
 from concordat_trust.keys import load_private_key
 from concordat_trust.times import time_words
 
@@ -119,6 +121,53 @@ def sign_online(arguments: argparse.Namespace) -> Report | None:
     return None
 
 
+def suspend(arguments: argparse.Namespace) -> Report:
+    """Sign the suspension of one organization and put it where the online signer takes it up."""
+    from concordat_trust.bundle.store import read_repository
+    from concordat_trust.bundle.suspension import suspend as signed_by_one
+
+    signed = signed_by_one(
+        read_repository(arguments.repository),
+        root_sha256=_fingerprint(arguments),
+        organization=OrgId.parse(arguments.organization),
+        reason=arguments.reason,
+        keyholder=load_private_key(arguments.key),
+        at=int(time.time()),
+    )
+    return _published(signed, arguments.repository, "is suspended. Only the quorum of keyholders can lift it")
+
+
+def reinstate(arguments: argparse.Namespace) -> Report:
+    """Sign, with a quorum's keys, that a suspension is lifted, and put it where the online signer takes it up."""
+    from concordat_trust.bundle.store import read_repository
+    from concordat_trust.bundle.suspension import reinstate as signed_by_quorum
+
+    signed = signed_by_quorum(
+        read_repository(arguments.repository),
+        root_sha256=_fingerprint(arguments),
+        organization=OrgId.parse(arguments.organization),
+        keyholders=[load_private_key(path) for path in arguments.key],
+        at=int(time.time()),
+    )
+    return _published(signed, arguments.repository, "is reinstated")
+
+
+def _published(signed: SignedSuspension, repository: Path, became: str) -> Report:
+    from concordat_trust.bundle.store import publish_suspension
+
+    publish_suspension(repository, signed)
+    files: list[Json] = [signed.target_file, signed.role_file]
+    return Report(
+        {"organization": signed.organization, "suspended_version": signed.version, "files": files},
+        (
+            f"{signed.organization} {became} (suspension {signed.version}).",
+            "The online signer publishes it within seconds; every party follows at its next poll.",
+            "New files, to be copied in this order if the signer runs on another machine:",
+            *(f"  {name}" for name in (signed.target_file, signed.role_file)),
+        ),
+    )
+
+
 def fetch(arguments: argparse.Namespace) -> Report:
     """Fetch, verify and archive a bundle."""
     from concordat_trust.bundle.fetcher import HttpFetcher
@@ -175,6 +224,8 @@ def verify(arguments: argparse.Namespace) -> Report:
 ACTIONS: Mapping[str, Action] = {
     "init": init,
     "sign-online": sign_online,
+    "suspend": suspend,
+    "reinstate": reinstate,
     "fetch": fetch,
     "show": show,
     "verify": verify,

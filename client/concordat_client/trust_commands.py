@@ -20,6 +20,8 @@ def register(subparsers: Subparsers) -> None:
     commands = trust.add_subparsers(dest="trust_command", required=True, metavar="COMMAND")
     _init(commands)
     _sign_online(commands)
+    _suspend(commands)
+    _reinstate(commands)
     _fetch(commands)
     _show(commands)
     _verify(commands)
@@ -41,6 +43,27 @@ def _sign_online(commands: Subparsers) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=ONLINE_PORT, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--public", action="store_true", help="allow an address that is not loopback")
+
+
+def _suspend(commands: Subparsers) -> None:
+    parser = _command(commands, "suspend", "suspend an organization at once, with the key of one keyholder")
+    _signs_in_repository(parser)
+    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="a keyholder's key, mode 0600")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="one line that every member can read")
+
+
+def _reinstate(commands: Subparsers) -> None:
+    parser = _command(commands, "reinstate", "lift a suspension, with the keys of a quorum of keyholders")
+    _signs_in_repository(parser)
+    parser.add_argument(
+        "--key", type=Path, action="append", required=True, metavar="FILE", help="a keyholder's key; several times"
+    )
+
+
+def _signs_in_repository(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("organization", metavar="ORGANIZATION", help="the member")
+    parser.add_argument("--repository", type=Path, required=True, metavar="DIR", help="the online signer's folder")
+    parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint of the network")
 
 
 def _fetch(commands: Subparsers) -> None:

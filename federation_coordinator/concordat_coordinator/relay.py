@@ -6,6 +6,8 @@ Rules of this file:
   answers and no questions are kept.
 * Every organization of the token leaves with exactly one entry: a proved status with its attestation, or a reported
   one.
+* Whoever the bundle in force has suspended meanwhile gets nothing more: a question of its ends, an answer of its that
+  arrives is dropped. What was handed on before is signed for; home decides what it still believes.
 * What is relayed is what came, unchanged. The merge made here is for streaming; home recomputes it and believes only
   its own.
 * There is one way to answer: `asking` gives every entry as it comes and the whole at the end. Who wants the answer at
@@ -31,7 +33,9 @@ from concordat_coordinator.signing import RequestSigner
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
 from concordat_trust.delivery import DeliveredAnswer, Delivery, sign_delivery, took_bucket
+from concordat_trust.directory import require_standing
 from concordat_trust.encoding import b64u, sha256_b64u
+from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.jose import Signer
 from concordat_trust.merge import MergedResult, Reported, merge
@@ -127,8 +131,8 @@ class RelayService:
     async def ask(self, request: WireRequest) -> Relayed:
         """Return the answers to the signed question of a home node.
 
-        Raises: CoordinatorOverloaded, CoordinatorStopping, CoordinatorNotReady, and the refusals of `read_signed` and
-        `admit`. A node's failure is never raised; it is an entry.
+        Raises: CoordinatorOverloaded, CoordinatorStopping, CoordinatorNotReady, OrganizationSuspended, and the refusals
+        of `read_signed` and `admit`. A node's failure is never raised; it is an entry.
         """
         async with self.asking(request, COORDINATOR_ASK_ID) as events:
             async for event in events:
@@ -204,6 +208,9 @@ class RelayService:
             yield entries[skip.organization]
         for _ in plan.requests:
             entry = await next_entry()
+            in_force = self._bundle()
+            require_standing(in_force, ask.home)
+            entry = still_standing(entry, in_force)
             entries[entry.organization] = entry
             yield entry
         yield self.relayed(ask, [entries[organization] for organization in ask.token.audience], bundle)
@@ -242,6 +249,15 @@ class RelayService:
         return sign_delivery(delivery, key=self._keys.delivery)
 
 
+def still_standing(entry: RelayedEntry, in_force: TrustedBundle) -> RelayedEntry:
+    """Return the entry, or what is left of it when its organization may no longer speak: its answer is dropped."""
+    try:
+        require_standing(in_force, entry.organization)
+    except RefusedDocument as error:
+        return RelayedEntry(entry.organization, "SKIPPED", error.code, entry.took_ms)
+    return entry
+
+
 def _entry_of(outcome: Answered[CheckedAnswer] | Failed) -> RelayedEntry:
     if isinstance(outcome, Failed):
         return RelayedEntry(outcome.organization, outcome.status, outcome.code, outcome.took_ms)
@@ -256,7 +272,7 @@ def _merged(ask: Ask, entries: Sequence[RelayedEntry], bundle: TrustedBundle) ->
         ask.question,
         [entry.answer.verified for entry in entries if entry.answer is not None],
         {entry.organization: Reported.of(entry.status, entry.code) for entry in entries if entry.answer is None},
-        bundle.organizations,
+        ask.token.audience,
         bundle.statistics,
     )
 

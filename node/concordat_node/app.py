@@ -199,6 +199,7 @@ def build_node(settings: Settings) -> Node:
         ledger=ledger,
         cursors=CursorSeal(read_id_secret(settings)),
         key=keys.attestation,
+        bundle=lambda: in_force(poller),
         run_blocking=run_blocking,
         clock=now,
         entropy=secrets.token_bytes,

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from concordat_client.cli import main
+from concordat_trust.bundle.online_signer import OnlineSigner
+from concordat_trust.keys import load_private_key
 
 TOPOLOGY: dict[str, Any] = {
     "network": "health-research-demo",
@@ -307,3 +310,87 @@ def test_names_of_others_cannot_move_the_cursor(tmp_path: Path, capsys: pytest.C
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert "\r" not in text
+
+
+def suspend(
+    founded: dict[str, Any], org: str, *changes: str | Path, key: str = "keyholders/keyholder-two/keyholder"
+) -> int:
+    options = ("--repository", founded["repository"], "--key", founded["keys"][key])
+    root = ("--root-sha256", founded["root_sha256"])
+    return concordat("trust", "suspend", org, *options, *root, "--reason", "Its keys leaked.", *changes)
+
+
+def test_one_keyholder_suspends_an_organization_with_one_command(
+    founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert suspend(founded, "vitalis", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["organization"], told["suspended_version"]) == ("vitalis", 2)
+    assert all((Path(founded["repository"]) / name).is_file() for name in told["files"])
+    assert told["files"][1] == "2.suspended.json"
+
+
+@pytest.mark.parametrize(
+    ("org", "key", "code"),
+    [
+        ("nobody-here", "keyholders/keyholder-one/keyholder", "member_unknown"),
+        ("vitalis", "online-signer/online", "suspension_key_refused"),
+        ("Not An Id", "keyholders/keyholder-one/keyholder", "organization_id_invalid"),
+    ],
+)
+def test_a_suspension_that_cannot_be_signed_changes_nothing(
+    founded: dict[str, Any], capsys: pytest.CaptureFixture[str], org: str, key: str, code: str
+) -> None:
+    before = sorted(Path(founded["repository"]).rglob("*"))
+    assert suspend(founded, org, "--json", key=key) == 6
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == code
+    assert sorted(Path(founded["repository"]).rglob("*")) == before
+
+
+def reinstate(founded: dict[str, Any], *keyholders: str) -> int:
+    options = ["--repository", founded["repository"], "--root-sha256", founded["root_sha256"], "--json"]
+    for name in keyholders:
+        options += ["--key", founded["keys"][f"keyholders/{name}/keyholder"]]
+    return concordat("trust", "reinstate", "vitalis", *options)
+
+
+def renewed(founded: dict[str, Any]) -> None:
+    """Let the online signer look at the repository once."""
+    repository, key = Path(founded["repository"]), load_private_key(Path(founded["keys"]["online-signer/online"]))
+    assert OnlineSigner(repository, key, clock=lambda: int(time.time())).refresh()
+
+
+def test_two_keyholders_lift_what_one_has_done_and_one_does_not(
+    founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reinstate(founded, "keyholder-one", "keyholder-two") == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "suspension_absent"
+    assert suspend(founded, "vitalis") == 0
+    renewed(founded)
+    capsys.readouterr()
+    assert reinstate(founded, "keyholder-one") == 6
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "bundle_threshold"
+    assert reinstate(founded, "keyholder-one", "keyholder-three") == 0
+    renewed(founded)
+    capsys.readouterr()
+    arguments = ("--bundle", founded["repository"], "--root-sha256", founded["root_sha256"], "--json")
+    assert concordat("trust", "show", *arguments) == 0
+    members = {member["id"]: member["suspended"] for member in json.loads(capsys.readouterr().out)["members"]}
+    assert not any(members.values())
+
+
+def test_a_second_keyholder_in_the_same_moment_is_told_to_try_again(
+    founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert suspend(founded, "vitalis") == 0
+    capsys.readouterr()
+    assert suspend(founded, "north-hospital", "--json", key="keyholders/keyholder-one/keyholder") == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "suspension_raced"
+
+
+def test_nobody_suspends_without_the_root_fingerprint(
+    founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--repository", founded["repository"], "--key", founded["keys"]["keyholders/keyholder-one/keyholder"])
+    assert concordat("trust", "suspend", "vitalis", *options, "--reason", "Its keys leaked.", "--json") == 6
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "root_fingerprint_missing"

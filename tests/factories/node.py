@@ -274,6 +274,7 @@ def make_node(
         run_blocking=run_blocking,
         entropy=entropy,
     )
+    node: TestNode
     answering = Answering(
         organization=organization,
         node_policy=node_policy or NodePolicy(purposes_admitted=("GRU", "HMB", "DS", "MDS")),
@@ -283,11 +284,11 @@ def make_node(
         ledger=ledger,
         cursors=CursorSeal(hashlib.sha256(f"cursors {org}".encode()).digest()),
         key=network.keys[organization]["attestation"],
+        bundle=lambda: node.bundle,
         run_blocking=run_blocking,
         clock=clock,
         entropy=entropy,
     )
-    node: TestNode
     door = NodeDoor(
         organization=organization,
         bundle=lambda: node.bundle,

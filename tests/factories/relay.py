@@ -112,7 +112,7 @@ class FakeCoordinator:
         }
         tried = [self._read(answer, question, parts[org], token) for org, answer in answers.items()]
         read = [answer for answer in tried if answer is not None]
-        merged = merge(question, read, reported, bundle.organizations, bundle.statistics).to_json()
+        merged = merge(question, read, reported, token.audience, bundle.statistics).to_json()
         handed = Handed(answers, reported, merged)
         self.lie(handed)
         delivery = self._signed_delivery(handed, question, token)

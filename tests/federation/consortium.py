@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from concordat_node.home.claims import PersonClaims
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.sessions import Session
 from concordat_node.registry.rules import Imported
+from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.encoding import b64u
 from concordat_trust.ids import OrgId
@@ -81,6 +82,18 @@ class Consortium:
     to_nodes: MemoryTransport
     from_home: MemoryTransport
     clock: LoopClock
+    in_force: dict[OrgId, TrustedBundle] = field(default_factory=dict)
+    """The bundle that relay or home hold now, when it is not the one of the network's founding."""
+
+    def bundle_of(self, org: OrgId) -> TrustedBundle:
+        return self.in_force.get(org, self.network.bundle)
+
+    def adopt(self, bundle: TrustedBundle, *parties: OrgId) -> None:
+        """Let parties have polled another bundle: nodes, the relay, or the home round."""
+        for party in parties:
+            self.in_force[party] = bundle
+            if party in self.nodes:
+                self.nodes[party].bundle = bundle
 
     async def ask(
         self,
@@ -91,7 +104,7 @@ class Consortium:
         deadline_ms: int = DEADLINE_MS,
     ) -> Asked:
         """Ask as the home node does, for its signed-in analyst, and return what it believes."""
-        asked, bundle = self.question() if question is None else question, self.network.bundle
+        asked, bundle = self.question() if question is None else question, self.bundle_of(HOME)
         asker = self.asker(deadline_ms)
         return await asker.ask(asked, ids or {}, session=SESSION, bundle=bundle, cursors=cursors or {})
 
@@ -100,7 +113,7 @@ class Consortium:
     ) -> AsyncGenerator[OrganizationAnswered | Finished, None]:
         """Ask the same, and yield what the home node tells as it believes it."""
         asker = self.asker(deadline_ms, coordinators)
-        return asker.ask_events(self.question(), {}, session=SESSION, bundle=self.network.bundle)
+        return asker.ask_events(self.question(), {}, session=SESSION, bundle=self.bundle_of(HOME))
 
     def asker(self, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,)) -> Asker:
         """Return what asks for the home organization's people."""
@@ -116,6 +129,7 @@ class Consortium:
             transport=self.from_home,
             clock=self.clock,
             entropy=Entropy(f"home {next(_ROUNDS)}"),
+            in_force=lambda: self.bundle_of(HOME),
         )
 
     def endpoint(self, org: OrgId) -> str:
@@ -223,20 +237,23 @@ def make_consortium(
     relay_class: Callable[..., RelayService] = RelayService,
     limits: Limits | None = None,
     nodes: Mapping[OrgId, TestNode] | None = None,
+    own_nodes: bool = False,
 ) -> Consortium:
     """Return a consortium whose latencies come from `seed`; call it inside a simulation.
 
-    `nodes` are others than the default ones, of the same network.
+    `nodes` are others than the default ones, of the same network. With `own_nodes` nobody shares the default ones, so
+    that a test may change them.
     """
-    network, warm = _warm(tuple(organizations))
+    network, warm = (_warm.__wrapped__ if own_nodes else _warm)(tuple(organizations))
     nodes = warm if nodes is None else nodes
     clock = LoopClock(NOW)
     to_nodes = MemoryTransport(seed, {network.bundle.member(org).endpoint: node.handle for org, node in nodes.items()})
     keys = network.keys[RELAY]
+    consortium: Consortium
     relay = relay_class(
         me=RELAY,
         keys=RelayKeys(request=keys["request"], delivery=keys["delivery"]),
-        bundle=lambda: network.bundle,
+        bundle=lambda: consortium.bundle_of(RELAY),
         transport=to_nodes,
         clock=clock,
         entropy=Entropy("relay"),
@@ -246,4 +263,5 @@ def make_consortium(
     door, relay_at = RelayDoor(relay), network.bundle.member(RELAY).endpoint
     from_home.parties[relay_at], from_home.streams[relay_at] = door.handle, door.opened
     from_home.parties[network.bundle.member(HOME).endpoint] = nodes[HOME].handle
-    return Consortium(network, nodes, relay, to_nodes, from_home, clock)
+    consortium = Consortium(network, nodes, relay, to_nodes, from_home, clock)
+    return consortium

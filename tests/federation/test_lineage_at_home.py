@@ -55,6 +55,7 @@ def an_asker() -> Asker:
         transport=from_home,
         clock=Clock(),
         entropy=Entropy("asker"),
+        in_force=lambda: BUNDLE,
     )
 
 

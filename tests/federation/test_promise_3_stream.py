@@ -70,6 +70,7 @@ class Side:
             transport=self.from_home,
             clock=Clock(NOW),
             entropy=self.entropy,
+            in_force=lambda: NETWORK.bundle,
         )
         told: dict[str, Any] = {}
         async with aclosing(asker.ask_events(question, {}, session=SESSION, bundle=NETWORK.bundle)) as events:

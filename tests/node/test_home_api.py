@@ -294,4 +294,4 @@ async def test_every_answer_forbids_caching(person: httpx.AsyncClient) -> None:
 def test_every_error_has_a_status() -> None:
     statuses = {cls.code: status_of(cls()) for cls in all_error_classes()}
     assert set(statuses.values()) <= {400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 428, 429, 502, 503}
-    assert statuses["organization_suspended"] == 400
+    assert statuses["organization_suspended"] == 403

@@ -59,6 +59,7 @@ def asker(coordinator: Transport, node: Transport | None = None, **changes: Any)
         "transport": Routed(Away(), **{RELAY_AT: coordinator, HOME_AT: node or Away()}),
         "clock": Clock(),
         "entropy": Entropy(),
+        "in_force": lambda: NETWORK.bundle,
     }
     return Asker(**(arguments | changes))
 

@@ -37,7 +37,7 @@ def sessions(engine: Engine) -> SessionStore:
 
 @pytest.fixture
 def jobs(engine: Engine) -> JobStore:
-    return JobStore(engine, entropy=Entropy("jobs"))
+    return JobStore(engine, entropy=Entropy("jobs"), still=tuple)
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ async def ask(
         transport=Routed(Away(), **by_endpoint),
         clock=Clock(),
         entropy=Entropy(),
+        in_force=lambda: network.bundle,
     )
     if assets is None:
         return await asker.ask(make_question(network), {}, session=SESSION, bundle=network.bundle)

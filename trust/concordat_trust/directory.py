@@ -106,6 +106,12 @@ class KeyDirectory(Protocol):
         ...
 
 
+def require_standing(directory: KeyDirectory, organization: OrgId) -> None:
+    """Refuse who may not speak or be spoken to now. Raises: MemberUnknown, OrganizationSuspended."""
+    if directory.member(organization).suspended:
+        raise OrganizationSuspended(organization=organization)
+
+
 def keys_for(directory: KeyDirectory, use: KeyUse) -> Callable[[str, str], Ed25519PublicKey]:
     """Return the (issuer, key id) lookup for one use, as `jose.verify` takes it.
 

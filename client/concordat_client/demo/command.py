@@ -35,7 +35,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "demo",
         help="run three organizations here and ask them one question",
         description="Run three organizations, a coordinator and an identity provider on this machine; ask one question "
-        "as three people; stop a node; verify a saved answer offline. Then leave the network running until Ctrl-C.",
+        "as three people; stop a node; verify a saved answer offline; suspend an organization. Then leave the network "
+        "running until Ctrl-C.",
     )
     demo.add_argument("--check", action="store_true", help="do it all without waiting; exit 7 if anything differs")
     demo.add_argument(
@@ -90,6 +91,7 @@ def _tell(story: Story, network: Network, now: int, say: Say, *, save_to: Path |
         ask_as_everybody,
         ask_with_a_node_missing,
         sign_everybody_in,
+        suspend_live,
         verify_offline,
     )
 
@@ -104,6 +106,7 @@ def _tell(story: Story, network: Network, now: int, say: Say, *, save_to: Path |
     ask_as_everybody(story, sessions, say)
     ask_with_a_node_missing(story, network, sessions, say)
     verify_offline(story, sessions["trial-analyst"], say, save_to=save_to)
+    suspend_live(story, sessions["trial-analyst"], say)
 
 
 def _invite(story: Story, say: Say) -> None:

@@ -30,6 +30,8 @@ from concordat_trust.bundle.topology import FIELDS, MEMBER_FIELDS
 from concordat_trust.canonical import Json, JsonObject, parse_object
 
 TOPOLOGY_BYTES_MAX = 100_000
+BUNDLE_POLL_S = 2
+"""A demonstration does not wait as long as a network in earnest (20 s) to see a suspension arrive."""
 CLIENT_ID = "concordat-demo"
 _MAPPED = {
     "affiliation": ("member", "staff", "faculty"),
@@ -79,6 +81,10 @@ class Layout:
     pseudonyms: Mapping[str, str]
     home_door: str
     """At which its own people reach the home node."""
+
+    @property
+    def keyholders(self) -> tuple[str, ...]:
+        return tuple(_text(name) for name in _list(self.topology.raw["keyholders"]))
 
     def member_folder(self, member: str) -> Path:
         return self.folder / "trust" / "members" / member
@@ -169,6 +175,7 @@ def _member_settings(layout: Layout, member: str) -> JsonObject:
         "organization": member,
         "root_sha256": layout.ceremony.root_sha256,
         "data_dir": ".",
+        "bundle_poll_s": BUNDLE_POLL_S,
         "bundle_mirrors": [layout.addresses["online-signer"] + "/"],
     }
     own = urlsplit(layout.addresses[member])

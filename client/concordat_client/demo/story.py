@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from concordat_client.config import SavedSession, store_session
+from concordat_client.demo import suspension
 from concordat_client.demo.layout import Layout, Person
 from concordat_client.demo.network import Network, program
 from concordat_client.demo.scripted_browser import sign_in as browse
@@ -68,10 +69,12 @@ class Story:
     asks: list[Ask] = field(default_factory=list)
     partial: JsonObject = field(default_factory=dict)
     offline_verify: JsonObject = field(default_factory=dict)
+    suspension_s: float | None = None
+    stored_job: str = ""
     findings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, object]:
-        """Return the report. Its one fraction keeps it from being a document of the network."""
+        """Return the report. Its fractions keep it from being a document of the network."""
         topology = self.layout.topology
         return {
             "total_first_answer_s": self.total_first_answer_s,
@@ -84,6 +87,7 @@ class Story:
             "asks": [ask.to_json() for ask in self.asks],
             "partial": self.partial,
             "offline_verify": self.offline_verify,
+            "suspension_s": self.suspension_s,
         }
 
     def expect(self, holds: bool, promise: str) -> None:
@@ -186,7 +190,8 @@ def verify_offline(story: Story, session: SavedSession, say: Say, *, save_to: Pa
     bundle.write_bytes(archive_bytes(read_repository(layout.ceremony.repository)))
     with HomeClient.of(session) as client:
         result = client.ask(_body(story))
-        answer.write_bytes(client.saved_answer(str(obj(result.get("job")).get("id"))))
+        story.stored_job = str(obj(result.get("job")).get("id"))
+        answer.write_bytes(client.saved_answer(story.stored_job))
     if save_to is not None:
         save_to.write_bytes(answer.read_bytes())
         save_to.with_suffix(".bundle.zip").write_bytes(bundle.read_bytes())
@@ -210,6 +215,26 @@ def verify_offline(story: Story, session: SavedSession, say: Say, *, save_to: Pa
     story.expect(story.offline_verify["ok"] is True, "a saved answer verifies offline")
     story.expect(tampered_exit == EXIT_TRUST, "a changed byte is found")
     story.expect(error.get("code") == "record_not_attested", "it is said that a record is not what its node attested")
+
+
+def suspend_live(story: Story, session: SavedSession, say: Say) -> None:
+    """Let one keyholder suspend an organization, measure how long the last party takes, and let the quorum lift it."""
+    layout, body = story.layout, _body(story)
+    topology = layout.topology
+    organization = topology.organizations[-1]
+    member = suspension.asking_member(layout, organization)
+    parties = suspension.parties(member, home=topology.home, session=session, body=body, job_id=story.stored_job)
+    early = suspension.not_answering(parties)
+    story.expect(not early, f"before its suspension everybody answers {organization} ({', '.join(early)})")
+    say(f"\n=== one keyholder suspends {organization}, which goes on asking everybody with its own keys")
+    started_at = time.monotonic()
+    story.expect(suspension.suspend(layout, organization), "one keyholder's key suspends an organization")
+    story.suspension_s = suspension.seconds_until_all_refuse(parties, started_at, say)
+    for line in suspension.without_lines(session, body):
+        say(line)
+    story.expect(story.suspension_s is not None, f"every party refuses {organization} within a minute")
+    story.expect(suspension.reinstate(layout, organization), "two of three keyholders lift the suspension")
+    say(f"  {organization} was refused everywhere after {story.suspension_s} s; two keyholders have reinstated it")
 
 
 def _verify(answer: Path, bundle: Path, root_sha256: str) -> tuple[int, JsonObject]:

@@ -18,11 +18,11 @@ from typing import Final
 
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import parse_object
-from concordat_trust.directory import OrganizationSuspended, request_keys
+from concordat_trust.directory import KeyUnknown, OrganizationSuspended, request_keys, require_standing
 from concordat_trust.errors import OperatorError, RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.query_token import VerifiedToken, verify_query_token
-from concordat_trust.request_signature import SignedMessage, authority_of, verify_request
+from concordat_trust.request_signature import PresenterUnknown, SignedMessage, authority_of, verify_request
 from concordat_trust.shape import Shape
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.documents import NODE_DOCUMENTS, document_id
@@ -105,6 +105,21 @@ def check_request(
         _bearer(request), me=me, bundle=bundle, question=body.question, part=body.part, presenter=presenter, now=now
     )
     return Admitted(body.operation, presenter, token, body.question, body.part, _timeout_ms(request), bundle)
+
+
+def check_still_admitted(admitted: Admitted, *, me: OrgId, bundle: TrustedBundle | None, now: int) -> None:
+    """Refuse what the bundle in force no longer admits: a party of it was suspended, or its key withdrawn, meanwhile.
+
+    Raises: BundleStale, OrganizationSuspended, MemberUnknown, PresenterUnknown.
+    """
+    if bundle is None or bundle.expires_at <= now:
+        raise BundleStale
+    for party in (me, admitted.token.issuer):
+        require_standing(bundle, party)
+    try:
+        bundle.request_key_owner(admitted.presenter)
+    except KeyUnknown as error:
+        raise PresenterUnknown from error
 
 
 def sensitivity_max(bundle: TrustedBundle, now: int) -> Clearance:

@@ -8,6 +8,8 @@ Rules of this file:
 * The log entry, and with it the single use of the token, is committed before the attestation exists. A failure after
   that leaves an entry without an answer, never an answer without an entry. The receipt's checkpoint is the state of the
   log right after this entry, also when other answers are logged at the same time.
+* Right before the entry, requester's home, presenter and the own organization are looked up in the bundle in force: who
+  was suspended since admission is refused unsigned, with neither entry nor answer, and the token stays unused.
 * DENIED comes from scope or from the policy's absence, never from what a class or record says. What the attestation
   says of totals, facets, agreements and `valid_until` is what the gate released.
 * Time and randomness are given, so that two runs can be compared byte for byte.
@@ -24,7 +26,7 @@ from concordat_node.access.cursor import Anchor, CursorBinding, CursorSeal, Plac
 from concordat_node.access.decisions import ClassDecisions, RunBlocking
 from concordat_node.access.gate import Asked, Gate, Release
 from concordat_node.access.masks import disclosed_fields
-from concordat_node.access.request_check import Admitted, sensitivity_max
+from concordat_node.access.request_check import Admitted, check_still_admitted, sensitivity_max
 from concordat_node.access.subject import requester_of
 from concordat_node.answering.given import GivenAnswer
 from concordat_node.ledger.entry import SALT_BYTES, LogEntry, ReleasedItem
@@ -41,6 +43,7 @@ from concordat_trust.attestation import (
     PolicyRevisions,
     sign_attestation,
 )
+from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.errors import OperatorError, RefusedDocument, RequesterError
 from concordat_trust.ids import AssetId, OrgId
@@ -116,6 +119,7 @@ class Answering:
         ledger: Ledger,
         cursors: CursorSeal,
         key: Signer,
+        bundle: Callable[[], TrustedBundle | None],
         run_blocking: RunBlocking,
         clock: Callable[[], int],
         entropy: Callable[[int], bytes],
@@ -128,6 +132,7 @@ class Answering:
         self._ledger = ledger
         self._cursors = cursors
         self._key = key
+        self._bundle = bundle
         self._run_blocking = run_blocking
         self._clock = clock
         self._entropy = entropy
@@ -135,7 +140,8 @@ class Answering:
     async def answer(self, admitted: Admitted) -> GivenAnswer:
         """Return the logged and attested answer.
 
-        Raises: TokenReplayed, LogUnavailable, DocumentMismatch; then nothing may be sent but an unsigned refusal.
+        Raises: TokenReplayed, LogUnavailable, DocumentMismatch, the refusals of `check_still_admitted`; then nothing
+        may be sent but an unsigned refusal.
         """
         outcome = await self._decide(admitted)
         return await self._give(admitted, outcome)
@@ -188,6 +194,7 @@ class Answering:
         policy = PolicyRevisions(baseline=self._engine.revision, overlay=None)
         facts = _EntryFacts(self._organization, policy, decision_id, now)
         entry = _entry(admitted, outcome, facts)
+        check_still_admitted(admitted, me=self._organization, bundle=self._bundle(), now=now)
         logged = await self._run_blocking(partial(self._ledger.append, entry, salt=self._entropy(SALT_BYTES)))
         release = outcome.release
         cursor = None if release.place is None else self._cursors.seal(release.place, self._binding(admitted))

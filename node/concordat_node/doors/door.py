@@ -127,8 +127,8 @@ class FederationDoor:
             self._under_way -= 1
 
     async def _answer(self, request: HttpRequest, media_type: MediaType) -> HttpResponse:
-        home, token, now = self._home, bearer_of(request.headers), self._home.clock()
-        session = await home.run_blocking(lambda: home.sessions.resolve(token, now=now))
+        home = self._home
+        session = await home.session(bearer_of(request.headers), kind="program")
         caller = Caller(session, home.trusted_bundle(), purpose_of(request.headers))
         graphql = read_request(request)
         document = self._documents.read(graphql.query)

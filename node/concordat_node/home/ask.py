@@ -8,6 +8,8 @@ Rules of this file:
   signed delivery is an attempt that failed: nobody could be blamed for what it left out. What was told of it stays
   told until the result replaces it.
 * Every attempt is a new round with a new token: a token is bound to its presenter, and a node consumes it once.
+* A suspension counts at once: the round ends when the own organization may no longer ask, and nothing is shown of whom
+  the bundle in force no longer lets speak (`standing`).
 * When no coordinator answers, the own node is asked directly with a token bound to the own request key; everybody else
   is UNREACHABLE, with the code of why. A failed network is never an empty one.
 """
@@ -15,10 +17,10 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from concordat_node.home.arrivals import OrganizationAnswered, Tell, Telling, as_events
 from concordat_node.home.checkpoints import SeenCheckpoints
@@ -27,9 +29,10 @@ from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Heard, J
 from concordat_node.home.mint import HomeKeys, Round, mint_round
 from concordat_node.home.relay_client import Carrier, PeerRefused, RelayedAnswer, ToldAnswer
 from concordat_node.home.sessions import Session
+from concordat_node.home.standing import InForce, own_standing, still_believed, still_standing, while_standing
 from concordat_trust.answer import reported_untrusted
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended
+from concordat_trust.directory import KeyUnknown, MemberUnknown, OrganizationSuspended, require_standing
 from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.merge import NOT_REPORTED, Reported
@@ -85,8 +88,10 @@ class Asker:
         transport: StreamingTransport,
         clock: Callable[[], int],
         entropy: Callable[[int], bytes],
+        in_force: InForce,
     ) -> None:
         self._organization = organization
+        self._in_force = in_force
         self._coordinators = coordinators
         self._deadline_ms = deadline_ms
         self._keys = keys
@@ -141,9 +146,12 @@ class Asker:
         bundle = wanted.bundle
         telling = Telling(tell)
         asking = self._asking(wanted.question, wanted.parts(), wanted.session, bundle, telling)
-        attempts = _Attempts()
         for org, report in reported_untrusted(bundle).items():
             telling(org, report)
+        return await self._standing(asking, self._rounds(asking))
+
+    async def _rounds(self, asking: _Asking) -> Asked:
+        attempts = _Attempts()
         for position, coordinator in enumerate(self._coordinators):
             left = len(self._coordinators) - position
             try:
@@ -160,7 +168,18 @@ class Asker:
         Raises: as `ask`.
         """
         asking = self._asking(question, {self._organization: Part(ids)}, session, bundle, Telling(lambda _: None))
-        return await asking.own(Reported.at_home("SKIPPED", NOT_REPORTED), ())
+        return await self._standing(asking, asking.own(Reported.at_home("SKIPPED", NOT_REPORTED), ()))
+
+    async def _standing(self, asking: _Asking, rounds: Coroutine[Any, Any, Asked]) -> Asked:
+        """Return the result of `rounds` as far as the bundle in force still believes it; a suspension ends it."""
+        asked = await while_standing(rounds, self.own_standing)
+        before = asked.judged
+        judged = still_believed(before, asking.question, began_with=asking.bundle, in_force=self.own_standing())
+        return replace(asked, judged=judged, findings=(*asked.findings, *judged.findings[len(before.findings) :]))
+
+    def own_standing(self) -> TrustedBundle:
+        """Return the bundle in force. Raises: HomeBundleUnusable, OrganizationSuspended (the own one)."""
+        return own_standing(self._in_force, self._organization)
 
     def _asking(
         self,
@@ -170,8 +189,7 @@ class Asker:
         bundle: TrustedBundle,
         telling: Telling,
     ) -> _Asking:
-        if bundle.member(self._organization).suspended:
-            raise OrganizationSuspended(organization=self._organization)
+        require_standing(bundle, self._organization)
         self._seen.note(bundle, now=self._clock())
         deadline_at = asyncio.get_running_loop().time() + self._deadline_ms / 1_000
         return _Asking(self, question, parts, session, bundle, deadline_at, telling)
@@ -221,7 +239,8 @@ class _Asking:
         def tell(told: ToldAnswer) -> None:
             believed = heard.hear(told)
             if believed is not None:
-                self.telling(told.organization, believed)
+                in_force = self.asker._in_force() or self.bundle
+                self.telling(told.organization, still_standing(told.organization, believed, in_force))
 
         handover = await self.asker._carrier.ask_coordinator(
             endpoint,
@@ -230,6 +249,7 @@ class _Asking:
             coordinator_ms=max(_COORDINATOR_MS_MIN, share_ms - margin_ms),
             tell=tell,
         )
+        require_standing(self.asker.own_standing(), coordinator)
         judged = judge.judge(heard, handover, coordinator=coordinator, now=self.asker._clock())
         return Asked(round_, judged, coordinator, (*attempts.findings, *judged.findings))
 

@@ -22,12 +22,11 @@ from concordat_node.home.login_cookies import LoginCookies
 from concordat_node.home.login_store import LoginStore
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.provider import IdentityProvider
-from concordat_node.home.result import RESULT_BYTES_MAX
 from concordat_node.home.sessions import Session, SessionKind, SessionStore
 from concordat_node.home.settings import HomeSettings
+from concordat_node.home.stored_standing import speakers, still_shown
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.canonical import Json, parse_object
-from concordat_trust.directory import OrganizationSuspended
+from concordat_trust.directory import require_standing
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import StreamingTransport
 
@@ -59,8 +58,15 @@ class Home:
             raise HomeBundleUnusable
         return bundle
 
+    def own_standing(self) -> None:
+        """Refuse everything while the own organization is suspended. Raises: OrganizationSuspended."""
+        bundle = self.bundle()
+        if bundle is not None:
+            require_standing(bundle, self.organization)
+
     async def session(self, token: str, *, kind: SessionKind) -> Session:
-        """Return the session of a token, and note its use. Raises: NotSignedIn."""
+        """Return the session of a token, and note its use. Raises: OrganizationSuspended (the own one), NotSignedIn."""
+        self.own_standing()
         now = self.clock()
         return await self.run_blocking(lambda: self.sessions.resolve(token, now=now, kind=kind))
 
@@ -76,10 +82,9 @@ class Home:
         own organization; HomeBundleUnusable.
         """
         bundle, now = self.trusted_bundle(), self.clock()
-        if bundle.member(self.organization).suspended:
-            raise OrganizationSuspended(organization=self.organization)
+        require_standing(bundle, self.organization)
         job = await self.run_blocking(lambda: self.jobs.load(job_id, session, now=now))
-        if job.result is not None and not _speakers(job.result) <= set(bundle.organizations):
+        if job.result is not None and not speakers(job.result) <= set(bundle.organizations):
             raise JobNotFound
         return job
 
@@ -129,8 +134,9 @@ def open_home(
         transport=transport,
         clock=clock,
         entropy=entropy,
+        in_force=bundle,
     )
-    jobs = JobStore(engine, entropy=entropy)
+    jobs = JobStore(engine, entropy=entropy, still=lambda events: still_shown(events, bundle()))
     jobs.interrupt_all()
     return Home(
         settings=settings,
@@ -156,18 +162,3 @@ def open_home(
         clock=clock,
         run_blocking=run_blocking,
     )
-
-
-def _speakers(result: bytes) -> set[str]:
-    """Return the organizations whose own word a result shows."""
-    told = parse_object(result, bytes_max=RESULT_BYTES_MAX)
-    rounds = told.get("rounds")
-    # Of a walked lineage everybody speaks who was heard in any of its rounds.
-    each = [item["completeness"] for item in rounds if isinstance(item, dict)] if isinstance(rounds, list) else []
-    return {org for completeness in (told["completeness"], *each) for org in _proved(completeness)}
-
-
-def _proved(completeness: Json) -> set[str]:
-    entries = completeness["entries"] if isinstance(completeness, dict) else None
-    shown = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return {str(entry["organization"]) for entry in shown if entry["proved"] is True}

@@ -32,6 +32,7 @@ from concordat_node.registration.errors import (
 )
 from concordat_node.registry.errors import EntryDeleted
 from concordat_trust.canonical import JsonTooLarge
+from concordat_trust.directory import OrganizationSuspended
 from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
 
 _STATUS: dict[type[ConcordatError], int] = {
@@ -48,6 +49,7 @@ _STATUS: dict[type[ConcordatError], int] = {
     JobNotFound: 404,
     PageNotFound: 404,
     NextPageMissing: 409,
+    OrganizationSuspended: 403,
     JsonTooLarge: 413,
     ContentTypeUnsupported: 415,
     LoginsTooMany: 429,

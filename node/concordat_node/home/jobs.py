@@ -12,7 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,12 +72,17 @@ class JobEvent:
         return self.name != "organization"
 
 
+StillShown = Callable[[Sequence[JobEvent]], tuple[JobEvent, ...]]
+"""Makes of stored events what may be shown now; raises JobNotFound when that is nothing."""
+
+
 class JobStore:
     """The tables of stored searches. Every method is one transaction and blocks; call it off the event loop."""
 
-    def __init__(self, engine: Engine, *, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, engine: Engine, *, entropy: Callable[[int], bytes], still: StillShown) -> None:
         self._engine = engine
         self._entropy = entropy
+        self._still = still
 
     def begin(self, new: NewJob, session: Session, *, now: int) -> tuple[str, bool]:
         """Return the id of a running job and whether it is new; the oldest ones of the session make room.
@@ -150,7 +155,7 @@ class JobStore:
             row = _mine(connection, job_id, session, now)
             wanted = (job_events.c.job_id == row.job_id) & (job_events.c.seq > after)
             found = connection.execute(select(job_events).where(wanted).order_by(job_events.c.seq)).all()
-        return tuple(JobEvent(event.seq, event.name, event.data) for event in found)
+        return self._still(tuple(JobEvent(event.seq, event.name, event.data) for event in found))
 
     def recent(self, session: Session, *, now: int, count: int) -> tuple[Job, ...]:
         """Return the newest searches of a session, without the records that were opened from them."""

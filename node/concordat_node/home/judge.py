@@ -221,7 +221,7 @@ class Judge:
         # What the coordinator could know: sealed records unread, and no status that was found only here.
         said = {org: Reported.of(d.status, d.code) for org, d in delivered.items() if org not in judged.verified}
         readable = tuple(answer.as_relay_saw() for answer in judged.verified.values())
-        expected = merge(self.round.question, readable, said, bundle.organizations, bundle.statistics)
+        expected = merge(self.round.question, readable, said, tuple(self.round.parts), bundle.statistics)
         try:
             require_same_result(parse_json(handover.merged.encode("utf-8"), bytes_max=MERGED_MAX), expected)
         except RefusedDocument:

@@ -180,6 +180,36 @@ class StatementKeyUnproven(StatementRefused):
     hint = "Sign the statement again with the private keys at hand; each listed key signs who uses it and for what."
 
 
+class SuspensionReasonInvalid(OperatorError):
+    code = "suspension_reason_invalid"
+    sentence = "A suspension needs a reason: one line of 1 to {length_max} printable characters."
+    hint = "Every member of the network can read it; name no person and no record."
+
+
+class SuspensionStands(OperatorError):
+    code = "suspension_stands"
+    sentence = "{organization} is suspended already."
+    hint = "Nothing was signed. Only the quorum of keyholders lifts a suspension."
+
+
+class SuspensionAbsent(OperatorError):
+    code = "suspension_absent"
+    sentence = "{organization} is not suspended."
+    hint = "Nothing was signed. `concordat trust show` says who is."
+
+
+class SuspensionKeyRefused(RefusedDocument):
+    code = "suspension_key_refused"
+    sentence = "The key {key_id} is not a keyholder's of this network."
+    hint = "Give the private key of one of the keyholders whom the root metadata names, and the right repository."
+
+
+class SuspensionRaced(OperatorError):
+    code = "suspension_raced"
+    sentence = "The repository holds {name} already: another keyholder has just signed that version."
+    hint = "Run the command again in a few seconds, when the online signer has taken it up."
+
+
 class MirrorUnreachable(PeerFailure):
     code = "mirror_unreachable"
     sentence = "No bundle from {mirror}: {problem}."

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from concordat_trust.bundle.errors import BundleMalformed
-from concordat_trust.canonical import Json, canonical_bytes, parse_object
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.shape import Shape
@@ -25,7 +26,8 @@ RESERVED_IDS = frozenset({"root", "targets", "snapshot", "timestamp", "suspended
 
 MEMBERS_MAX = 1_000
 NETWORK_BYTES_MAX = 1_000_000
-SUSPENDED_BYTES_MAX = 200_000
+SUSPENDED_BYTES_MAX = 2_000_000
+"""A list of MEMBERS_MAX, each with the longest reason."""
 MINIMUM_CELL_MIN, MINIMUM_CELL_MAX = 2, 1_000
 BUNDLE_AGE_MIN_S, BUNDLE_AGE_MAX_S = 60, 86_400
 CLAIM_VALUES_MAX = 50
@@ -153,10 +155,27 @@ def read_may_assert(shape: Shape) -> MayAssert:
     )
 
 
-def suspended_bytes(suspended: Mapping[OrgId, int]) -> bytes:
-    """Return the canonical `suspended.json`: organization → version of the role that first listed it."""
-    entries: list[Json] = [{"organization": org, "suspended_version": v} for org, v in sorted(suspended.items())]
+def suspended_bytes(suspended: Mapping[OrgId, int], reasons: Mapping[OrgId, str] = MappingProxyType({})) -> bytes:
+    """Return the canonical `suspended.json`: organization → version of the role that first listed it, and why."""
+    entries: list[Json] = []
+    for org, version in sorted(suspended.items()):
+        entry: JsonObject = {"organization": org, "suspended_version": version}
+        entries.append(entry | ({"reason": reasons[org]} if org in reasons else {}))
     return canonical_bytes({"suspended_version": 1, "suspended": entries})
+
+
+def listed_suspensions(data: bytes) -> Mapping[OrgId, tuple[int, str | None]]:
+    """Return organization → (version, reason) of a verified `suspended.json`. Raises: DocumentMalformed."""
+    entries = Shape(parse_object(data, bytes_max=SUSPENDED_BYTES_MAX), "suspended.json").objects(
+        "suspended", count_max=MEMBERS_MAX
+    )
+    return {
+        OrgId.parse(entry.text("organization")): (
+            entry.integer("suspended_version", minimum=1),
+            entry.text("reason") if entry.has("reason") else None,
+        )
+        for entry in entries
+    }
 
 
 def parse_suspended(data: bytes, *, role_version: int) -> Mapping[OrgId, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from concordat_trust.bundle.files import TARGETS
@@ -132,9 +133,16 @@ def _delegations(
     return Delegations(keys, roles)
 
 
-def sign_suspended(suspended: Mapping[OrgId, int], *, signer: SigningKey, version: int, at: int) -> Files:
+def sign_suspended(
+    suspended: Mapping[OrgId, int],
+    *,
+    signer: SigningKey,
+    version: int,
+    at: int,
+    reasons: Mapping[OrgId, str] = MappingProxyType({}),
+) -> Files:
     """Return the suspended role with its list: organization → version of this role that first listed it."""
-    own = {SUSPENDED_PATH: suspended_bytes(suspended)}
+    own = {SUSPENDED_PATH: suspended_bytes(suspended, reasons)}
     return sign_role(SUSPENDED, own, signer=signer, version=version, expires_at=at + SUSPENDED_LIFETIME_S)
 
 

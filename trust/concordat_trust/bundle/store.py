@@ -20,8 +20,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from concordat_trust.bundle.errors import BundleArchiveInvalid, BundleDirectoryUnwritable, BundleFileUnreadable
+from concordat_trust.bundle.errors import (
+    BundleArchiveInvalid,
+    BundleDirectoryUnwritable,
+    BundleFileUnreadable,
+    SuspensionRaced,
+)
 from concordat_trust.bundle.files import FILES_MAX
+from concordat_trust.bundle.suspension import SignedSuspension
 
 FILE_BYTES_MAX = 8_000_000
 BUNDLE_BYTES_MAX = 64_000_000
@@ -123,8 +129,11 @@ def archive_bytes(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file at `path`, durably. Raises: BundleDirectoryUnwritable; then the old file is still there."""
+def write_atomically(path: Path, data: bytes, *, is_new: bool = False) -> None:
+    """Replace the file at `path`, durably, or with `is_new` make one that is not there yet.
+
+    Raises: BundleDirectoryUnwritable; then the old file is still there. FileExistsError with `is_new`.
+    """
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,12 +143,18 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        if is_new:
+            path.hardlink_to(temporary)
+            Path(temporary).unlink()
+        else:
+            Path(temporary).replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink(missing_ok=True)
+        if is_new and isinstance(error, FileExistsError):
+            raise
         raise BundleDirectoryUnwritable(path=str(path), problem=error.strerror) from error
 
 
@@ -157,6 +172,18 @@ def publish(folder: Path, files: Mapping[str, bytes]) -> None:
         if not is_bundle_name(name):
             raise RuntimeError(f"{name!r} is not a name of the repository")
         write_atomically(folder / name, files[name])
+
+
+def publish_suspension(folder: Path, signed: SignedSuspension) -> None:
+    """Add a suspension to a repository; a version that is there already is another keyholder's and stays.
+
+    Raises: SuspensionRaced, BundleDirectoryUnwritable.
+    """
+    write_atomically(folder / signed.target_file, signed.files[signed.target_file])
+    try:
+        write_atomically(folder / signed.role_file, signed.files[signed.role_file], is_new=True)
+    except FileExistsError as error:
+        raise SuspensionRaced(name=signed.role_file) from error
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -1,0 +1,142 @@
+"""Suspension at the home door: what was stored is no longer shown, and a suspended organization's own door closes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from concordat_node.home.errors import HomeBundleUnusable, JobNotFound
+from concordat_node.home.jobs import JobEvent
+from concordat_node.home.stored_standing import still_shown
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
+from concordat_trust.ids import OrgId
+from tests.factories.answers import NORTH, VITALIS, demo_network
+from tests.factories.home import HOME, TestHome, make_home
+from tests.factories.relay import FakeCoordinator, FakeNode
+from tests.factories.suspension import after_suspending
+
+RELAY_AT, HOME_AT = "https://relay-one.example", "https://alma-university.example"
+QUESTION = {"sentence": "models about clinical trial", "purpose": {"code": "HMB"}}
+NETWORK = demo_network()
+
+
+@pytest.fixture
+def at_home(tmp_path: Path) -> Iterator[TestHome]:
+    made = make_home(tmp_path, network=NETWORK)
+    made.transport.by_endpoint[RELAY_AT] = FakeCoordinator(NETWORK, clock=made.clock)
+    made.transport.by_endpoint[HOME_AT] = FakeNode(NETWORK)
+    yield made
+    made.home.close()
+
+
+@pytest.fixture
+async def person(at_home: TestHome) -> AsyncIterator[httpx.AsyncClient]:
+    async with at_home.client() as client:
+        client.headers["authorization"] = f"Bearer {await at_home.sign_in(client)}"
+        yield client
+
+
+@pytest.fixture
+async def stored(person: httpx.AsyncClient) -> str:
+    """The address of a saved answer with records of every organization."""
+    body = (await person.post("/v1/questions", json=QUESTION)).json()
+    assert {hit["organization"] for hit in body["hits"]} >= {NORTH, VITALIS}
+    path = f"/v1/questions/{body['job']['id']}/answer"
+    assert (await person.get(path)).status_code == 200
+    return path
+
+
+def code_of(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
+
+
+@pytest.mark.parametrize("suspended", [NORTH, VITALIS])
+async def test_a_stored_search_with_an_answer_of_a_suspended_organization_has_ended(
+    at_home: TestHome, person: httpx.AsyncClient, stored: str, suspended: OrgId
+) -> None:
+    at_home.bundles[0] = after_suspending(NETWORK, suspended)
+    assert code_of(await person.get(stored)) == (404, "job_not_found")
+
+
+async def test_a_search_of_others_is_still_served(at_home: TestHome, person: httpx.AsyncClient) -> None:
+    at_home.bundles[0] = after_suspending(NETWORK, VITALIS)
+    body = (await person.post("/v1/questions", json=QUESTION)).json()
+    assert {entry["organization"] for entry in body["completeness"]["entries"]} == {HOME, NORTH}
+    assert (await person.get(f"/v1/questions/{body['job']['id']}/answer")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/questions"), ("POST", "/v1/assets"), ("GET", "/v1/whoami"), ("GET", "stored")]
+)
+async def test_the_sessions_of_a_suspended_organization_open_nothing(
+    at_home: TestHome, person: httpx.AsyncClient, stored: str, method: str, path: str
+) -> None:
+    at_home.bundles[0] = after_suspending(NETWORK, HOME)
+    response = await person.request(method, stored if path == "stored" else path, json=QUESTION)
+    assert code_of(response) == (403, "organization_suspended")
+
+
+async def test_nobody_signs_in_at_a_suspended_organization_but_everybody_can_sign_out(
+    at_home: TestHome, person: httpx.AsyncClient
+) -> None:
+    at_home.bundles[0] = after_suspending(NETWORK, HOME)
+    refused = await person.post("/v1/session", json={"code": "c" * 43, "code_verifier": "v" * 43})
+    assert code_of(refused) == (403, "organization_suspended")
+    assert (await person.delete("/v1/session")).status_code == 204
+
+
+@pytest.mark.parametrize("suffix", ["", "/events", "/answer"])
+async def test_no_way_to_a_stored_search_stays_open(
+    at_home: TestHome, person: httpx.AsyncClient, stored: str, suffix: str
+) -> None:
+    at_home.bundles[0] = after_suspending(NETWORK, NORTH)
+    assert code_of(await person.get(stored.removesuffix("/answer") + suffix)) == (404, "job_not_found")
+
+
+# Events that were stored before a suspension.
+
+WITHOUT_NORTH = after_suspending(NETWORK, NORTH)
+
+
+def told(org: OrgId, *, proved: bool = True) -> JobEvent:
+    entry: JsonObject = {"organization": org, "proved": proved, "status": "OK" if proved else "TIMEOUT"}
+    records: list[Json] = [{"title": f"a record of {org}"}]
+    return JobEvent(1, "organization", canonical_bytes({"entry": entry, "records": records if proved else []}))
+
+
+def finished(*orgs: OrgId) -> JobEvent:
+    entries: list[Json] = [{"organization": org, "proved": True} for org in orgs]
+    return JobEvent(2, "done", canonical_bytes({"completeness": {"entries": entries}}))
+
+
+def test_an_event_of_a_suspended_organization_stays_in_its_place_and_says_nothing_of_its_answer() -> None:
+    before = (told(NORTH), told(VITALIS), finished(VITALIS))
+    shown = still_shown(before, WITHOUT_NORTH)
+    assert shown[1:] == before[1:]
+    event = parse_object(shown[0].data, bytes_max=10_000)
+    assert (shown[0].seq, shown[0].name, event["records"]) == (1, "organization", [])
+    entry = event["entry"]
+    assert isinstance(entry, dict)
+    assert (entry["status"], entry["code"], entry["said_by"]) == ("UNTRUSTED", "organization_suspended", "home")
+
+
+def test_what_others_report_of_a_suspended_organization_stays() -> None:
+    assert still_shown([told(NORTH, proved=False)], WITHOUT_NORTH) == (told(NORTH, proved=False),)
+
+
+def test_a_result_that_has_ended_ends_the_reading_of_its_events() -> None:
+    with pytest.raises(JobNotFound):
+        still_shown([told(VITALIS), finished(VITALIS, NORTH)], WITHOUT_NORTH)
+
+
+def test_nothing_stored_is_shown_without_a_bundle_in_force() -> None:
+    with pytest.raises(HomeBundleUnusable):
+        still_shown([told(VITALIS)], None)
+
+
+def test_while_nobody_is_suspended_events_are_shown_as_they_were_stored() -> None:
+    before = (told(NORTH), finished(NORTH, VITALIS))
+    assert still_shown(before, NETWORK.bundle) == before
