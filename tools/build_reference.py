@@ -1,8 +1,8 @@
 """Write the reference pages of `docs/reference` from the code itself; with --check, say what is out of date.
 
 Pages: errors.md (every error class), settings.md (every option of node and coordinator), commands.md (every command's
-help), policy-codes.md (every code that the policy can give), records.md (every field of an import line). Exit codes:
-0 done, 7 a page is out of date.
+help), policy-codes.md (every code that the policy can give), records.md (every field of an import line),
+graphql-doors.md (every limit, type and field of the federation doors). Exit codes: 0 done, 7 a page is out of date.
 """
 
 from __future__ import annotations
@@ -160,6 +160,7 @@ def obligations() -> dict[str, str]:
 
 def pages() -> dict[str, str]:
     """Return the text of every page by its file name."""
+    from graphql_fields import graphql_page  # noqa: PLC0415 - this page only
     from record_fields import records_page  # noqa: PLC0415 - this page only
 
     import_everything()
@@ -169,6 +170,7 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "policy-codes.md": reasons_page(),
         "records.md": records_page(),
+        "graphql-doors.md": graphql_page(),
     }
     return {name: _MADE + content.rstrip() + "\n" for name, content in made.items()}
 

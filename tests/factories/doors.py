@@ -6,7 +6,7 @@ Between the parties is a transport that counts. What a person of the institution
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from concordat_node.home.claims import PersonClaims
 from concordat_node.home.sessions import Person
 from concordat_node.policy.engine import NodePolicy, PolicyEngine
 from concordat_node.registry.rules import Imported
+from concordat_node.search.index import SearchIndex
+from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_trust.canonical import JsonObject, parse_object
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import PeerUnreachable, WireRequest, WireResponse
@@ -130,6 +132,7 @@ def make_institution(
     engine: PolicyEngine | None = None,
     node_policy: NodePolicy | None = None,
     network: TestNetwork | None = None,
+    index: Callable[[SqlPostingIndex], SearchIndex] = lambda index: index,
 ) -> Institution:
     """Return the institution `HOME` in a network whose nodes hold `records`; the caller closes `home.home`."""
     network = network or make_network()
@@ -143,6 +146,7 @@ def make_institution(
             node_policy=node_policy,
             clock=home.clock,  # type: ignore[arg-type]  # the two clocks differ in name only
             entropy=Entropy(org),
+            index=index,
         )
         for org in network.bundle.organizations
     }
