@@ -24,6 +24,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show.add_argument("id", metavar="ID", help="the record's id: urn:concordat:ORGANIZATION:KIND:…")
     add_purpose(show)
     add_output(show)
+    show.add_argument(
+        "--format", choices=("text", "croissant"), default="text", help="croissant: a data set as JSON-LD"
+    )
     show.set_defaults(run=run_show)
 
 
@@ -61,11 +64,16 @@ def _print(result: JsonObject, arguments: argparse.Namespace) -> None:
     from concordat_client.render import completeness_lines, obj, objects, record_lines
     from concordat_trust.words import notice_words, status_words
 
+    hits = objects(result.get("hits"))
+    if arguments.format == "croissant" and hits:
+        from concordat_trust.croissant import croissant_of
+
+        print(as_json(croissant_of(obj(hits[0].get("record")))))
+        return
     if arguments.json:
         saved = None if arguments.save is None else str(arguments.save)
         print(as_json({**result, "saved": saved}))
         return
-    hits = objects(result.get("hits"))
     for hit in hits:
         for line in record_lines(obj(hit.get("record"))):
             print(line)

@@ -35,7 +35,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument("--host", help="address to listen on (default: the setting host)")
     serve.add_argument("--port", type=int, help="port to listen on (default: the setting port; 0 takes a free one)")
     load = _command(commands, "import", "import records from a file with one JSON object per line", run_import)
-    load.add_argument("file", type=Path, metavar="FILE", help="the NDJSON file")
+    load.add_argument("file", type=Path, metavar="FILE", help="the NDJSON file, or one Croissant description")
+    load.add_argument("--format", choices=("ndjson", "croissant"), default="ndjson", help="default: ndjson")
+    load.add_argument("--policy", type=Path, metavar="FILE", help="with croissant: the policy object, as JSON")
+    load.add_argument("--local-name", metavar="NAME", help="with croissant: default is the name of FILE without ending")
     _command(commands, "doctor", "say what this node has and what it lacks, with the fix", run_doctor)
     log = commands.add_parser("log", help="read, check and prove the disclosure log")
     entries = log.add_subparsers(dest="log_command", required=True, metavar="COMMAND")
@@ -145,9 +148,13 @@ def run_serve(arguments: argparse.Namespace) -> int:
 
 def run_import(arguments: argparse.Namespace) -> int:
     """Import a file; 7 when a line was refused, and every good line is stored even then."""
-    from concordat_node.setup import import_file
+    from concordat_node.setup import import_croissant, import_file
 
-    report = import_file(_settings(arguments), arguments.file)
+    if arguments.format == "croissant":
+        name = arguments.local_name or arguments.file.stem
+        report = import_croissant(_settings(arguments), arguments.file, policy=arguments.policy, local_name=name)
+    else:
+        report = import_file(_settings(arguments), arguments.file)
     if arguments.json:
         print(json.dumps(report.to_json()))
     else:

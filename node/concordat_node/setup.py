@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from concordat_node.app import in_force, make_poller, make_private_folder, now, open_registry
 from concordat_node.errors import SettingsFileExists
 from concordat_node.home.home_key import save_home_key
 from concordat_node.id_secret import ID_SECRET, read_id_secret
-from concordat_node.registry.ndjson_import import ImportReport
+from concordat_node.registry.croissant_reader import CROISSANT_BYTES_MAX, CroissantPolicyMissing, read_croissant
+from concordat_node.registry.ndjson_import import ImportReport, import_lines, read_import
 from concordat_node.registry.ndjson_import import run_import as import_records
-from concordat_node.registry.rules import Owner
+from concordat_node.registry.rules import LINE_BYTES_MAX, Owner
 from concordat_node.settings import Settings, SettingsUnreadable, read_settings
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.bundle.errors import BundleUnavailable
-from concordat_trust.canonical import Json, JsonObject, canonical_bytes
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.errors import ConcordatError
 from concordat_trust.jwk import SigningKey, public_jwk
 from concordat_trust.keys import save_private_key
@@ -97,12 +100,29 @@ def import_file(settings: Settings, path: Path) -> ImportReport:
 
     Raises: BundleUnavailable without a bundle (its term statistics are needed), ImportUnreadable, the storage failures.
     """
+    return _imported(settings, partial(import_records, path))
+
+
+def import_croissant(settings: Settings, path: Path, *, policy: Path | None, local_name: str) -> ImportReport:
+    """Import one data set from its Croissant description, under the policy in the file `policy`.
+
+    Raises: as `import_file`; CroissantPolicyMissing; the JSON refusals of either file.
+    """
+    if policy is None:
+        raise CroissantPolicyMissing
+    document = read_croissant(read_import(path, bytes_max=CROISSANT_BYTES_MAX))
+    access = parse_object(read_import(policy, bytes_max=LINE_BYTES_MAX), bytes_max=LINE_BYTES_MAX)
+    line: JsonObject = {"croissant": document, "local_name": local_name, "policy": access, "type": "croissant"}
+    return _imported(settings, partial(import_lines, [canonical_bytes(line)]))
+
+
+def _imported(settings: Settings, load: Callable[..., ImportReport]) -> ImportReport:
     make_private_folder(settings.data_dir)
     statistics = current_bundle(settings).statistics
     database = open_registry(settings)
     try:
         owner = Owner(settings.organization, read_id_secret(settings))
-        return import_records(path, database, owner=owner, statistics=statistics, clock=now)
+        return load(database, owner=owner, statistics=statistics, clock=now)
     finally:
         database.close()
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import rfc8785
@@ -90,6 +90,27 @@ def parse_json(data: bytes, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> Js
 
     Raises: JsonTooLarge, JsonTooDeep, JsonDuplicateKey, NumberNotCanonical, JsonMalformed.
     """
+    return _parsed(data, bytes_max, depth_max, _refuse_number, _integer)
+
+
+def parse_foreign_object(data: bytes, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> JsonObject:
+    """Return the object of a document that others write by other rules: a number that is not canonical is its text.
+
+    Raises: as `parse_object`, but NumberNotCanonical for NaN and Infinity only.
+    """
+    value = _parsed(data, bytes_max, depth_max, str, _integer_or_text)
+    if not isinstance(value, dict):
+        raise JsonMalformed
+    return value
+
+
+def _parsed(
+    data: bytes,
+    bytes_max: int,
+    depth_max: int,
+    fraction: Callable[[str], Json],
+    integer: Callable[[str], Json],
+) -> Json:
     if len(data) > bytes_max:
         raise JsonTooLarge(size=len(data), bytes_max=bytes_max)
     _refuse_depth(data, depth_max)
@@ -98,9 +119,9 @@ def parse_json(data: bytes, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> Js
         value: Json = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_float=_refuse_number,
+            parse_float=fraction,
             parse_constant=_refuse_number,
-            parse_int=_integer,
+            parse_int=integer,
         )
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise JsonMalformed from error
@@ -152,6 +173,13 @@ def _object(pairs: Iterable[tuple[str, Json]]) -> JsonObject:
 
 def _refuse_number(_: str) -> NoReturn:
     raise NumberNotCanonical
+
+
+def _integer_or_text(text: str) -> Json:
+    try:
+        return _integer(text)
+    except NumberNotCanonical:
+        return text
 
 
 def _integer(text: str) -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from concordat_client.demo.training import ARM_PARTICIPANTS, Algorithm, Trained, data_digest, train
 from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.croissant import CONFORMS_TO, CROISSANT_CONTEXT
 from concordat_trust.encoding import sha256_hex
 
 GRU, HMB = "DUO:0000042", "DUO:0000006"
@@ -273,20 +274,43 @@ def ndjson_lines(catalogue: Catalogue, *, created: str) -> Iterator[JsonObject]:
 
 def _dataset_line(plan: DatasetPlan, created: str) -> JsonObject:
     return {
-        "type": "dataset",
+        "type": "croissant",
         "local_name": plan.name,
-        "title": plan.title,
-        "summary": plan.summary,
-        "description": plan.description,
-        "keywords": list(plan.keywords),
+        "croissant": croissant_description(plan, created),
         "modality": plan.modality,
-        "license": "CC-BY-4.0",
-        "origin": plan.origin,
-        "created": created,
-        "versions": [{"label": "1", "released": created, "digest": data_digest(plan.source)}],
         "cohort_size": plan.cohort_size,
         "contact": "data steward",
         "policy": plan.access.to_json(),
+    }
+
+
+def croissant_description(plan: DatasetPlan, created: str) -> JsonObject:
+    """Return the Croissant 1.1 description with which a data set of the demonstration is registered."""
+    file: JsonObject = {
+        "@type": "cr:FileObject",
+        "@id": "data",
+        "name": "data",
+        "description": "Made in memory when the demonstration starts; there is nothing to download.",
+        "contentUrl": f"urn:concordat-demo:{plan.name}",
+        "encodingFormat": "application/octet-stream",
+        "sha256": data_digest(plan.source),
+    }
+    return {
+        "@context": CROISSANT_CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": CONFORMS_TO,
+        "name": plan.title,
+        "abstract": plan.summary,
+        "description": plan.description,
+        "keywords": list(plan.keywords),
+        "license": "CC-BY-4.0",
+        "creditText": plan.origin,
+        "creator": {"@type": "sc:Organization", "name": "Concordat demonstration"},
+        "url": f"urn:concordat-demo:{plan.name}",
+        "datePublished": created,
+        "citeAs": f"{plan.title}. {plan.origin}.",
+        "version": "1",
+        "distribution": [file],
     }
 
 

@@ -85,6 +85,28 @@ def run_import(
         raise ImportUnreadable(reason=(error.strerror or "unknown").lower()) from error
 
 
+def import_lines(
+    lines: Iterable[bytes],
+    database: Database,
+    *,
+    owner: Owner,
+    statistics: TermStatistics,
+    clock: Callable[[], int],
+) -> ImportReport:
+    """Import lines that are in memory. Raises: StorageFull, StorageBusy, StorageFailed."""
+    ensure_index(database, statistics)
+    return import_ndjson(lines, database, owner=owner, index=PostingWriter(statistics), now=clock())
+
+
+def read_import(path: Path, *, bytes_max: int) -> bytes:
+    """Return a file that is one document, one byte more than `bytes_max` at most. Raises: ImportUnreadable."""
+    try:
+        with path.open("rb") as file:
+            return file.read(bytes_max + 1)
+    except OSError as error:
+        raise ImportUnreadable(reason=(error.strerror or "unknown").lower()) from error
+
+
 def import_ndjson(
     lines: Iterable[bytes],
     database: Database,

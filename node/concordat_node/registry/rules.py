@@ -2,7 +2,8 @@
 
 Rules of this file:
 
-* A line is one strict JSON object of `type` "dataset", "model", "agreement" or "approval". Unknown fields are refused.
+* A line is one strict JSON object of `type` "dataset", "model", "agreement" or "approval", or "croissant": a data set
+  that a Croissant document describes. Unknown fields are refused, but for those inside such a document.
 * An asset gives an `id` of this organization or a `local_name`. The id of a local name is a keyed hash, so that
   importing again replaces the same asset and the id says nothing about the name.
 * Facts that texts state never set policy: only the `policy` object does.
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
+from concordat_node.registry.croissant_reader import line_of_croissant
 from concordat_node.registry.errors import AssetForeign
 from concordat_node.registry.grant_rules import read_agreement, read_approval
 from concordat_node.registry.lineage_rules import read_lineage, refuse_many
@@ -79,7 +81,10 @@ Imported = ImportedAsset | Agreement | Approval
 
 def read_line(data: bytes, owner: Owner) -> Imported:
     """Return what one line says. Raises: RefusedDocument (JSON, DocumentMalformed, DUO and id refusals)."""
-    shape = Shape(parse_object(data, bytes_max=LINE_BYTES_MAX), "line")
+    line = parse_object(data, bytes_max=LINE_BYTES_MAX)
+    if line.get("type") == "croissant":
+        line = line_of_croissant(line)
+    shape = Shape(line, "line")
     match shape.one_of("type", ("dataset", "model", "agreement", "approval")):
         case "dataset":
             return _asset(shape, "dataset", owner)
