@@ -29,11 +29,13 @@ def register_log(add: AddCommand) -> None:
     verify.add_argument(
         "--checkpoint", type=Path, action="append", default=[], metavar="FILE", help=f"{_DOCUMENT}; repeatable"
     )
-    add("checkpoint", "sign the state of the log as it is now", run_checkpoint)
+    checkpoint = add("checkpoint", "sign the state of the log as it is now", run_checkpoint)
     prove = add("prove", "prove that an entry is in the log as it is now", run_prove)
     prove.add_argument("--position", type=int, required=True, help="the entry, counted from 0")
     consistency = add("consistency", "prove that the log as it is now continues an earlier state", run_consistency)
     consistency.add_argument("--from", type=Path, required=True, dest="kept", metavar="FILE", help=_DOCUMENT)
+    for parser in (checkpoint, prove, consistency):
+        parser.add_argument("--out", type=Path, metavar="FILE", help="write it to a new file")
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -92,7 +94,11 @@ def run_consistency(arguments: argparse.Namespace) -> int:
 
 
 def _print(arguments: argparse.Namespace, name: str, document: str) -> None:
-    # Without --json the document alone, so that it can be written to a file as it is.
+    from concordat_node.ledger.commands import write_log_document
+
+    if arguments.out is not None:
+        write_log_document(arguments.out, document)
+    # Without --json the document alone, as it stands in a file.
     print(json.dumps({name: document}) if arguments.json else document)
 
 

@@ -26,8 +26,11 @@ SAID = {
     "concordat search": "2 of 2 organizations answered (complete); 1 record matches.",
     "concordat show": "trained on Clinical trial, arm A",
     "concordat trust fetch": "Written to bundle.zip",
+    "concordat verify-log": "first-hospital signed this state of its disclosure log",
     "concordat verify": "This answer holds. Network pilot",
     "concordat node log list": "second-university",
+    "concordat node log verify": "the log holds",
+    "concordat node log checkpoint": "",
     "concordat logout": "Signed out.",
     "curl": "ready",
 }

@@ -34,6 +34,12 @@ class LogDocumentUnreadable(OperatorError):
     hint = "Give the path of a checkpoint, a receipt or a proof."
 
 
+class LogDocumentUnwritable(OperatorError):
+    code = "log_document_unwritable"
+    sentence = "{path} cannot be written: {problem}."
+    hint = "Give the path of a file that is not there yet, in a folder that is."
+
+
 class LogContradictsCheckpoint(OperatorError):
     code = "log_contradicts_checkpoint"
     sentence = "This log does not continue the checkpoint of {size} entries: its first entries are others, or fewer."
@@ -101,6 +107,18 @@ def read_log_document(path: Path) -> LogDocument:
             return parse_log_document(file.read(DOCUMENT_BYTES_MAX + 1))
     except OSError as error:
         raise LogDocumentUnreadable(path=str(path), problem=error.strerror) from error
+
+
+def write_log_document(path: Path, document: str) -> None:
+    """Write a document to a file that is not there yet: a kept checkpoint is never overwritten.
+
+    Raises: LogDocumentUnwritable.
+    """
+    try:
+        with path.open("x", encoding="ascii") as file:
+            file.write(document + "\n")
+    except OSError as error:
+        raise LogDocumentUnwritable(path=str(path), problem=error.strerror) from error
 
 
 def _kept(document: LogDocument) -> Kept:

@@ -84,7 +84,7 @@ def _facts(document: JsonObject) -> JsonObject:
         "keywords": _keywords(document),
         "license": _license(document),
         "version": _label(document),
-        "versions": [{"label": _label(document), "released": created, "digest": _digest(document)}],
+        "versions": [{"label": _label(document), "released": created, "digest": _digest(document) or None}],
     }
     origin = _text(_term(document, "creditText"))
     return facts if origin is None else {**facts, "origin": origin}
