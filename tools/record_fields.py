@@ -47,7 +47,9 @@ _PURPOSES = "one or more of " + ", ".join(PURPOSES)
 ASSET = RecordPart(
     "A line of `type` `dataset` or `model`",
     (
-        _must("type", "`dataset` or `model`"),
+        _must(
+            "type", "`dataset` or `model`; or `croissant`: a data set as the document in the field `croissant` has it"
+        ),
         _may("local_name", "your own name for it; importing it again replaces it. This or `id`, and not both"),
         _may("id", "an id of this organization, instead of `local_name`"),
         _must("title", _text(rules.TITLE_LENGTH_MAX)),
