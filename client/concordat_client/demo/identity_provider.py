@@ -43,17 +43,36 @@ SOCKET_TIMEOUT_S = 10
 _SECURITY = {
     "cache-control": "no-store",
     # The form's answer redirects to the home node and on to the command line, both on loopback ports.
-    "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
+    "frame-ancestors 'none'; "
     "form-action 'self' http://127.0.0.1:* http://localhost:*",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in</title></head><body><main>
-<h1>Demonstration sign-in</h1><p>Fictional persons of a demonstration network on this machine.</p>{message}
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Sign in · demonstration</title>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="/style.css"></head><body><main>
+<h1>Demonstration sign-in</h1>
+<p>The organization’s identity provider would be here. Its persons are fictional; the terminal that runs the
+demonstration shows their names and passwords.</p>{message}
 <form method="post" action="/authorize"><input type="hidden" name="login" value="{login}">
-<p><label>Name <input name="username" autocomplete="username" required autofocus></label></p>
-<p><label>Password <input name="password" type="password" autocomplete="current-password" required></label></p>
+<p><label for="username">Name</label>
+<input id="username" name="username" autocomplete="username" required autofocus></p>
+<p><label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required></p>
 <p><button>Sign in</button></p></form></main></body></html>"""
+_STYLE = """:root{color-scheme:light dark;
+--ground:#fbfbf9;--ink:#1b2327;--soft:#525f66;--accent:#17546b;--on:#fff;--bad:#97271f}
+@media (prefers-color-scheme:dark){
+:root{--ground:#12181b;--ink:#e8eded;--soft:#a8b5ba;--accent:#86c5db;--on:#0d2129;--bad:#f2a59d}}
+body{margin:0;background:var(--ground);color:var(--ink);font:1rem/1.55 system-ui,sans-serif}
+main{max-width:24rem;margin:14vh auto;padding:0 1.2rem}h1{font-size:1.5rem;line-height:1.25;margin:0 0 .6rem}
+p{margin:.8rem 0}label{display:block;font-weight:600}
+input,button{font:inherit;width:100%;box-sizing:border-box;min-height:2.7rem;padding:.4rem .7rem;border-radius:8px}
+input{border:1px solid var(--soft);background:transparent;color:inherit}
+button{border:0;background:var(--accent);color:var(--on);font-weight:600;cursor:pointer}
+:focus-visible{outline:3px solid var(--accent);outline-offset:2px}[role=alert]{color:var(--bad);font-weight:600}
+"""
 
 
 class ProviderServer(ThreadingHTTPServer):
@@ -88,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server.state
         if path == "/.well-known/openid-configuration":
             self._json(200, state.discovery())
+        elif path == "/style.css":
+            self._answer(200, "text/css; charset=utf-8", _STYLE.encode("utf-8"))
         elif path == "/jwks":
             self._json(200, {"keys": [state.key.jwk()]})
         elif path == "/authorize":
