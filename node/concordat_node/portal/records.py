@@ -15,6 +15,7 @@ from concordat_trust.policy_words import grantor_words, missing_words
 from concordat_trust.times import time_words
 from concordat_trust.words import modifier_words, permission_words
 
+HEADLINE_MAX = 3
 _KINDS = {"model": "Model", "dataset": "Data set"}
 _FACTS = (
     ("task", "Task"),
@@ -101,6 +102,13 @@ class Record:
     versions: tuple[Version, ...]
     contact: str
     until: str
+
+    @property
+    def headline(self) -> tuple[Evaluation, ...]:
+        """The evaluations for a list: on data that the model has not seen, where there are any."""
+        measured = self.evaluations or ()
+        unseen = tuple(evaluation for evaluation in measured if evaluation.split != "train")
+        return (unseen or measured)[:HEADLINE_MAX]
 
 
 def record_of(record: Object, names: Mapping[str, str]) -> Record:
