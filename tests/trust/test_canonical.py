@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,38 @@ def test_canonical_form_reads_back_as_the_same_value(value: Json) -> None:
 def test_every_spelling_of_a_value_has_the_same_canonical_form(value: Json) -> None:
     spelled = json.dumps(value, indent=2, ensure_ascii=True).encode()
     assert canonical_bytes(parse_json(spelled, bytes_max=10**6)) == canonical_bytes(value)
+
+
+ascii_keys = st.text(st.characters(max_codepoint=127), max_size=8)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-INTEGER_MAX, INTEGER_MAX) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ascii_keys, inner, max_size=4),
+)
+
+
+@given(plain | values)
+def test_both_encoders_make_the_same_bytes(value: Json) -> None:
+    assert canonical_bytes(value) == rfc8785.dumps(value)
+
+
+def test_both_encoders_escape_every_character_alike() -> None:
+    every = "".join(map(chr, range(0xD800))) + "".join(map(chr, range(0xE000, 0x11000))) + "\U0001f600"
+    assert canonical_bytes([every]) == rfc8785.dumps([every])
+
+
+class _Text(str):
+    """A text that is more than one, as ids are."""
+
+
+@pytest.mark.parametrize("value", [_Text("a"), {"a": (1, 2)}, {_Text("b"): 1, "a": _Text("c")}, {"é": 1, "e": 2}])
+def test_what_is_not_plain_has_the_same_form(value: Json) -> None:
+    assert canonical_bytes(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [{1: 2}, {None: 1}, ["\ud800"], {"a": {"\udfff": 1}}, {"a": {1, 2}}])
+def test_what_is_no_json_is_refused_however_it_would_be_written(value: Json) -> None:
+    with pytest.raises(JsonMalformed):
+        canonical_bytes(value)
 
 
 def test_keys_are_ordered_by_utf16_code_units() -> None:

@@ -120,6 +120,13 @@ def test_a_score_is_the_exact_sum_in_any_order(held: RecordTexts, asked: str) ->
     assert matches_text(terms, found) == (not terms or expected > 0)
 
 
+@PROPERTY
+@given(records, texts)
+def test_the_impacts_of_some_terms_are_those_of_all(held: RecordTexts, asked: str) -> None:
+    every, terms = impacts(held, "full", PUBLIC), query_terms(asked, PUBLIC)
+    assert impacts(held, "full", PUBLIC, only=terms) == {term: every[term] for term in terms if term in every}
+
+
 def test_without_terms_everything_matches_and_scores_nothing() -> None:
     assert matches_text((), {})
     assert score((), {"sepsi": 5}, PUBLIC) == 0

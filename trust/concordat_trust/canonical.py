@@ -65,13 +65,34 @@ def canonical_bytes(value: Json) -> bytes:
     Raises: NumberNotCanonical for a float or an integer beyond ±(2^53 − 1) (RFC 7493 §2.2);
     JsonMalformed for a key that is not a string or a text with a lone surrogate.
     """
-    _refuse_floats(value)
     try:
+        if _is_plain(value):
+            return _PLAIN.encode(value).encode("utf-8")
+        _refuse_floats(value)
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError as error:
         raise NumberNotCanonical from error
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, TypeError) as error:
         raise JsonMalformed from error
+
+
+# Of plain values the C encoder makes the same bytes, ten times faster (`test_both_encoders_make_the_same_bytes`).
+_PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether sorted JSON is all that a value needs of RFC 8785: exact types, ASCII keys, small integers.
+
+    ASCII keys have the same order by code point and by UTF-16 unit. Everything else goes the long way, which refuses.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is dict and isinstance(value, dict):
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+    if kind is list and isinstance(value, list):
+        return all(map(_is_plain, value))
+    return kind is int and isinstance(value, int) and -INTEGER_MAX <= value <= INTEGER_MAX
 
 
 def _refuse_floats(value: object) -> None:

@@ -50,14 +50,19 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DECIMAL = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,12}))?")
 
 
-def impacts(texts: RecordTexts, level: TextLevel, statistics: TermStatistics) -> dict[str, int]:
-    """Return term → impact (1 to 255) for every term of a record that may be read at `level`.
+def impacts(
+    texts: RecordTexts, level: TextLevel, statistics: TermStatistics, *, only: Iterable[str] | None = None
+) -> dict[str, int]:
+    """Return term → impact (1 to 255) for every term of a record that may be read at `level`, or for `only` these.
 
     With tf = Σ weight·n / (1 − b + b·length/average) over the fields, impact = max(1, round(255 · tf / (k1 + tf))).
     """
     counts = {name: Counter(terms) for name, terms in terms_of(texts, level, statistics).items()}
     lengths = {name: _length(counts[name].total(), name, statistics) for name in SCORED_FIELDS}
-    terms = dict.fromkeys(term for name in SCORED_FIELDS for term in counts[name])
+    if only is None:
+        terms = list(dict.fromkeys(term for name in SCORED_FIELDS for term in counts[name]))
+    else:
+        terms = [term for term in only if any(term in counts[name] for name in SCORED_FIELDS)]
     return {term: _impact(term, counts, lengths, statistics) for term in terms}
 
 
@@ -82,9 +87,11 @@ def _impact(
     return max(1, (2 * IMPACT_MAX * above + below) // (2 * below))
 
 
-def impacts_of_card(card: JsonObject, statistics: TermStatistics) -> dict[str, int]:
+def impacts_of_card(
+    card: JsonObject, statistics: TermStatistics, *, only: Iterable[str] | None = None
+) -> dict[str, int]:
     """Return the impacts that a card or asset has as disclosed; the owner's index has the same integers."""
-    return impacts(texts_of_card(card), text_level_of_card(card), statistics)
+    return impacts(texts_of_card(card), text_level_of_card(card), statistics, only=only)
 
 
 def score(terms: Iterable[str], held: Mapping[str, int], statistics: TermStatistics) -> int:
@@ -105,7 +112,7 @@ def sort_key(question: Question, card: JsonObject, terms: Sequence[str], statist
     """
     sort = question.sort
     if sort.by == "relevance":
-        return score(terms, impacts_of_card(card, statistics), statistics) if terms else 0
+        return score(terms, impacts_of_card(card, statistics, only=terms), statistics) if terms else 0
     if sort.by == "created":
         return _day_key(card["created"])
     return evaluation_key(sort.metric, _evaluations(card["evaluations"]))

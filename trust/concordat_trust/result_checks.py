@@ -185,7 +185,7 @@ def _is_match(
 ) -> bool:
     # Weights and impacts are at least 1, so a score says whether there was a match without analysing the texts again.
     is_scored = question.sort.by == "relevance"
-    if terms and not (key if is_scored else matches_text(terms, impacts_of_card(record, statistics))):
+    if terms and not (key if is_scored else matches_text(terms, impacts_of_card(record, statistics, only=terms))):
         return False
     # Only a certain *no* counts: what the card does not carry is unknown here and was decided by its owner.
     return question.filter is None or evaluate(question.filter, CardReader(record)) is not False
