@@ -36,6 +36,7 @@ FAMILIES: tuple[tuple[type[ConcordatError], str], ...] = (
     (RequesterError, "The question or the person's standing: the requester must act"),
 )
 _MADE = "<!-- Made by tools/build_reference.py from the code. Do not edit. -->\n\n"
+_METADATA = re.compile(r"^# METADATA\n((?:#.*\n)+)(?:default )?([a-z_]+)", re.MULTILINE)
 _OBLIGATION = re.compile(r'"code": "([a-z_]+)",\s*"text": "([^"]+)"')
 FINDING = 7
 
@@ -146,9 +147,10 @@ def reasons_page() -> str:
         lines.append("")
     lines.append("## Obligations\n\n| code | what the requester must do |\n|---|---|")
     lines += [f"| `{code}` | {text} |" for code, text in sorted(obligations().items())]
-    lines.append(
-        "\nEntry points: `concordat/disclosure/scope`, `concordat/disclosure/decisions`, `concordat/disclosure/page`.\n"
-    )
+    lines.append("\n## Entry points\n\nWhat the node asks OPA for; `input` has the schemas beside the policies.\n")
+    lines += ["| rule | what it answers |", "|---|---|"]
+    lines += [f"| `data.{rule}` | {meaning} |" for rule, meaning in sorted(entry_points().items())]
+    lines.append("")
     return "\n".join(lines)
 
 
@@ -158,9 +160,21 @@ def obligations() -> dict[str, str]:
     return dict(_OBLIGATION.findall(source))
 
 
+def entry_points() -> dict[str, str]:
+    """Return what each rule marked `entrypoint: true` in the Rego answers, by its full name."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "policies" / "rego").rglob("*.rego")):
+        source = path.read_text("utf-8")
+        package = re.search(r"^package (\S+)$", source, re.MULTILINE)
+        for block, rule in _METADATA.findall(source):
+            if package and "# entrypoint: true" in block:
+                found[f"{package[1]}.{rule}"] = block.partition("# title:")[2].partition("\n")[0].strip()
+    return found
+
+
 def pages() -> dict[str, str]:
     """Return the text of every page by its file name."""
-    from graphql_fields import graphql_page  # noqa: PLC0415 - this page only
+    from graphql_fields import graphql_page, peers_page  # noqa: PLC0415 - this page only
     from record_fields import records_page  # noqa: PLC0415 - this page only
 
     import_everything()
@@ -171,6 +185,7 @@ def pages() -> dict[str, str]:
         "policy-codes.md": reasons_page(),
         "records.md": records_page(),
         "graphql-doors.md": graphql_page(),
+        "graphql-peers.md": peers_page(),
     }
     return {name: _MADE + content.rstrip() + "\n" for name, content in made.items()}
 

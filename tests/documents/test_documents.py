@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import build_reference
 import check
+import graphql_fields
 import pytest
 import record_fields
 
@@ -116,6 +117,8 @@ def test_a_text_that_cannot_be_followed_is_an_error(text: str) -> None:
 
 LIGHT_PAGES: dict[str, Callable[[], str]] = {
     "commands.md": build_reference.commands_page,
+    "graphql-doors.md": graphql_fields.graphql_page,
+    "graphql-peers.md": graphql_fields.peers_page,
     "policy-codes.md": build_reference.reasons_page,
     "records.md": record_fields.records_page,
     "settings.md": build_reference.settings_page,
@@ -128,6 +131,22 @@ def test_a_reference_page_is_what_the_code_says(name: str, monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", "100")  # the maker sets it, and this gives it back
     page = (build_reference.PAGES / name).read_text("utf-8")
     assert page.endswith(LIGHT_PAGES[name]().rstrip() + "\n"), "run tools/build_reference.py"
+
+
+def test_every_entry_point_of_the_policies_is_documented() -> None:
+    marked = [
+        path.read_text("utf-8").count("# entrypoint: true")
+        for path in (check.ROOT / "policies" / "rego").rglob("*.rego")
+    ]
+    found = build_reference.entry_points()
+    assert sum(marked) == len(found) > 2
+    assert all(found.values())
+
+
+def test_a_wire_field_without_a_meaning_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(graphql_fields.PEERS_ONLY, "Result.salt")
+    with pytest.raises(LookupError, match=r"Result\.salt"):
+        graphql_fields.peers_page()
 
 
 @pytest.mark.long
