@@ -7,6 +7,9 @@ Policies differ on purpose, so that one question has three answers:
 * north-hospital opens its arm to members of the consortium agreement with a valid ethics approval, and shows a summary
   with its figures to others; its second model is not even listed without both;
 * vitalis opens its arm to members of the agreement, and lists nothing to anybody else.
+
+Lineage crosses the three: north-hospital measured alma-university's model on its own arm, and both say so; vitalis
+fine-tuned its model from that one, and only vitalis says so.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from concordat_client.demo.named import ARM_OF_NORTH, SHARED_MODEL, IdOf, Named, edge_line
 from concordat_client.demo.training import ARM_PARTICIPANTS, Algorithm, Trained, data_digest, train
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.croissant import CONFORMS_TO, CROISSANT_CONTEXT
@@ -47,6 +51,7 @@ class Access:
     discoverable: str = "none"
     summary_metrics: bool = False
     relay_may_read: bool = True
+    lineage: str = "open"
 
     def to_json(self) -> JsonObject:
         return {
@@ -61,6 +66,7 @@ class Access:
             "relay_may_read": self.relay_may_read,
             "embargo_until": "0001-01-01",
             "status": "active",
+            "lineage": self.lineage,
         }
 
 
@@ -74,6 +80,10 @@ class ModelPlan:
     access: Access
     dataset: str
     keywords: tuple[str, ...] = ()
+    base: Named | None = None
+    """The model whose weights this one starts from."""
+    measured_at: str | None = None
+    """The organization that measured it on its own arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,8 @@ class DatasetPlan:
     access: Access
     cohort_size: int | None = None
     keywords: tuple[str, ...] = ()
+    measures: Named | None = None
+    """The model of somebody else that was measured on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +112,7 @@ class Catalogue:
     approvals: tuple[JsonObject, ...] = field(default=())
 
 
-def _arm(organization: str, access: Access) -> DatasetPlan:
+def _arm(organization: str, access: Access, *, measures: Named | None = None) -> DatasetPlan:
     rows = ARM_PARTICIPANTS[organization]
     return DatasetPlan(
         name="respire-sim-arm",
@@ -113,10 +125,19 @@ def _arm(organization: str, access: Access) -> DatasetPlan:
         access=access,
         cohort_size=rows,
         keywords=("clinical trial", "simulated", "treatment response"),
+        measures=measures,
     )
 
 
-def _arm_model(organization: str, algorithm: Algorithm, access: Access, *, name: str) -> ModelPlan:
+def _arm_model(
+    organization: str,
+    algorithm: Algorithm,
+    access: Access,
+    *,
+    name: str,
+    base: Named | None = None,
+    measured_at: str | None = None,
+) -> ModelPlan:
     return ModelPlan(
         name=name,
         title=f"Treatment response, {algorithm} model of {organization}",
@@ -126,6 +147,8 @@ def _arm_model(organization: str, algorithm: Algorithm, access: Access, *, name:
         access=access,
         dataset="respire-sim-arm",
         keywords=("treatment response", "simulated"),
+        base=base,
+        measured_at=measured_at,
     )
 
 
@@ -156,7 +179,7 @@ def _alma() -> Catalogue:
     return Catalogue(
         (_arm("alma-university", listed), wine, digits),
         (
-            _arm_model("alma-university", "logistic", listed, name="response-logistic"),
+            _arm_model("alma-university", "logistic", listed, name="response-logistic", measured_at="north-hospital"),
             ModelPlan("wine-svc", "Wine cultivar classifier", "Names the cultivar.", "wine", "svc", Access(), "wine"),
             ModelPlan("digits-svc", "Digit reader", "Reads one digit.", "digits", "svc", Access(), "digits"),
         ),
@@ -182,7 +205,7 @@ def _north(members: Mapping[str, str], home: str, now: int) -> Catalogue:
         "breast-cancer", "Breast cancer Wisconsin", "Cell nuclei measured in images of breast masses.", open_record
     )
     return Catalogue(
-        (_arm("north-hospital", shown), tumour),
+        (_arm("north-hospital", shown, measures=SHARED_MODEL), tumour),
         (
             _arm_model("north-hospital", "logistic", shown, name="response-logistic"),
             _arm_model("north-hospital", "forest", unlisted, name="response-forest"),
@@ -212,7 +235,7 @@ def _vitalis(members: Mapping[str, str], home: str, now: int) -> Catalogue:
     return Catalogue(
         (_arm("vitalis", closed), diabetes),
         (
-            _arm_model("vitalis", "logistic", closed, name="response-logistic"),
+            _arm_model("vitalis", "logistic", closed, name="response-logistic", base=SHARED_MODEL),
             _arm_model("vitalis", "svc", closed, name="response-svc"),
             ModelPlan(
                 "diabetes-ridge",
@@ -262,17 +285,20 @@ def _approval(name: str, pseudonym: str, home: str, approved_at: int, expires_at
     }
 
 
-def ndjson_lines(catalogue: Catalogue, *, created: str) -> Iterator[JsonObject]:
+def ndjson_lines(catalogue: Catalogue, *, created: str, id_of: IdOf) -> Iterator[JsonObject]:
     """Train every model of the catalogue and yield its import lines, data sets before the models that use them."""
     yield from catalogue.agreements
     yield from catalogue.approvals
     for dataset in catalogue.datasets:
-        yield _dataset_line(dataset, created)
+        yield _dataset_line(dataset, created, id_of)
     for model in catalogue.models:
-        yield _model_line(model, train(model.source, model.algorithm), catalogue, created)
+        base = None if model.base is None else f"arm:{model.base.organization}"
+        elsewhere = None if model.measured_at is None else f"arm:{model.measured_at}"
+        trained = train(model.source, model.algorithm, base=base, elsewhere=elsewhere)
+        yield _model_line(model, trained, catalogue, created, id_of)
 
 
-def _dataset_line(plan: DatasetPlan, created: str) -> JsonObject:
+def _dataset_line(plan: DatasetPlan, created: str, id_of: IdOf) -> JsonObject:
     return {
         "type": "croissant",
         "local_name": plan.name,
@@ -280,6 +306,7 @@ def _dataset_line(plan: DatasetPlan, created: str) -> JsonObject:
         "modality": plan.modality,
         "cohort_size": plan.cohort_size,
         "contact": "data steward",
+        "lineage": [] if plan.measures is None else [edge_line("evaluation_data_of", plan.measures, id_of)],
         "policy": plan.access.to_json(),
     }
 
@@ -314,15 +341,16 @@ def croissant_description(plan: DatasetPlan, created: str) -> JsonObject:
     }
 
 
-def _model_line(plan: ModelPlan, trained: Trained, catalogue: Catalogue, created: str) -> JsonObject:
+def _model_line(plan: ModelPlan, trained: Trained, catalogue: Catalogue, created: str, id_of: IdOf) -> JsonObject:
     dataset = next(item for item in catalogue.datasets if item.name == plan.dataset)
+    elsewhere = f"RESPIRE-SIM trial, arm of {plan.measured_at}"
     evaluations: list[Json] = [
         {
             "metric": measured.metric,
             "value": measured.value,
             "unit": None,
-            "dataset": dataset.title,
-            "dataset_id": plan.dataset,
+            "dataset": elsewhere if measured.split == "external" else dataset.title,
+            "dataset_id": id_of(ARM_OF_NORTH) if measured.split == "external" else plan.dataset,
             "split": measured.split,
             "interval_low": measured.interval_low,
             "interval_high": measured.interval_high,
@@ -336,6 +364,7 @@ def _model_line(plan: ModelPlan, trained: Trained, catalogue: Catalogue, created
         "local_name": plan.name,
         "title": plan.title,
         "summary": plan.summary,
+        "lineage": [] if plan.base is None else [edge_line("fine_tuned_from", plan.base, id_of)],
         "description": f"Trained when the demonstration started, on {trained.rows} rows with a held-out share of 30 %.",
         "keywords": list(plan.keywords),
         "task": "tabular-regression" if plan.algorithm == "ridge" else "classification",

@@ -87,6 +87,7 @@ def _run(arguments: argparse.Namespace, folder: Path, say: Say) -> int:
 
 
 def _tell(story: Story, network: Network, now: int, say: Say, *, save_to: Path | None) -> None:
+    from concordat_client.demo.lineage_story import walk_as_everybody
     from concordat_client.demo.story import (
         ask_as_everybody,
         ask_with_a_node_missing,
@@ -104,6 +105,7 @@ def _tell(story: Story, network: Network, now: int, say: Say, *, save_to: Path |
     sessions = sign_everybody_in(story.layout)
     say(f"the question: “{story.layout.topology.question}”")
     ask_as_everybody(story, sessions, say)
+    walk_as_everybody(story, sessions, say)
     ask_with_a_node_missing(story, network, sessions, say)
     verify_offline(story, sessions["trial-analyst"], say, save_to=save_to)
     suspend_live(story, sessions["trial-analyst"], say)

@@ -8,14 +8,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from concordat_client.demo.catalogue import catalogue_of, ndjson_lines
 from concordat_client.demo.layout import Layout
+from concordat_client.demo.named import Named
 from concordat_client.demo.processes import Children, start, wait_ready
+from concordat_node.id_secret import ID_SECRET
+from concordat_node.registry.rules import Owner
 from concordat_node.settings import read_settings
 from concordat_node.setup import import_file
 from concordat_trust.errors import OperatorError
+from concordat_trust.ids import OrgId
 
 Say = Callable[[str], None]
 
@@ -88,11 +93,17 @@ class Network:
         return models
 
 
+def id_of(layout: Layout, named: Named) -> str:
+    """Return the id that this asset has in its organization's registry."""
+    secret = (layout.member_folder(named.organization) / ID_SECRET).read_bytes()
+    return str(Owner(OrgId.parse(named.organization), secret).asset_id(named.kind, named.name))
+
+
 def write_catalogue(layout: Layout, organization: str, *, at: int) -> tuple[Path, int]:
     """Train an organization's models; return the file to be imported and the number of models in it."""
     catalogue = catalogue_of(organization, layout.pseudonyms, layout.topology.home, at)
     created = datetime.fromtimestamp(at, UTC).date().isoformat()
-    lines = list(ndjson_lines(catalogue, created=created))
+    lines = list(ndjson_lines(catalogue, created=created, id_of=partial(id_of, layout)))
     path = layout.member_folder(organization) / "catalogue.ndjson"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     return path, sum(line["type"] == "model" for line in lines)

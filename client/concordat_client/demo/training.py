@@ -19,7 +19,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from concordat_trust.encoding import sha256_hex
@@ -37,7 +37,7 @@ class Measured:
 
     metric: str
     value: str
-    split: Literal["train", "test"]
+    split: Literal["train", "test", "external"]
     interval_low: str | None = None
     interval_high: str | None = None
 
@@ -100,8 +100,12 @@ def _estimator(algorithm: Algorithm) -> Any:
             return make_pipeline(StandardScaler(), Ridge(alpha=1.0))
 
 
-def train(source: str, algorithm: Algorithm) -> Trained:
-    """Fit both versions of a model and measure them on the same held-out rows."""
+def train(source: str, algorithm: Algorithm, *, base: str | None = None, elsewhere: str | None = None) -> Trained:
+    """Fit both versions of a model and measure them on the same held-out rows.
+
+    With `base` a logistic model starts from the weights, and in the scale, of the one fitted to that source; with
+    `elsewhere` the last version is also measured on all rows of that source.
+    """
     features, target = load(source)
     stratify = None if algorithm == "ridge" else target
     fit_x, test_x, fit_y, test_y = train_test_split(
@@ -110,9 +114,11 @@ def train(source: str, algorithm: Algorithm) -> Trained:
     versions = []
     for label, rows in (("1.0.0", len(fit_y) // 2), ("1.1.0", len(fit_y))):
         fit = (fit_x[:rows], fit_y[:rows])
-        model = _estimator(algorithm).fit(*fit)
+        model = (_estimator(algorithm) if base is None else _warm(base)).fit(*fit)
         digest = sha256_hex(pickle.dumps(model, protocol=5))
         measured = _measured(model, algorithm, fit, (test_x, test_y))
+        if elsewhere is not None and rows == len(fit_y):
+            measured = (*measured, _measured_elsewhere(model, elsewhere))
         versions.append(TrainedVersion(label, f"Fitted on {rows} rows.", digest, measured))
     return Trained(tuple(versions), len(target))
 
@@ -126,6 +132,19 @@ def _measured(
     right = int((model.predict(test_x) == test_y).sum())
     fitted = int((model.predict(fit[0]) == fit[1]).sum())
     return _accuracy(right, len(test_y)), Measured("accuracy", _decimal(fitted / len(fit[1])), "train")
+
+
+def _warm(base: str) -> Any:
+    """Return an estimator that goes on from the logistic model of `base`: fine-tuning, in the small."""
+    features, target = load(base)
+    scaler = StandardScaler().fit(features)
+    weights = LogisticRegression(max_iter=500, random_state=0, warm_start=True).fit(scaler.transform(features), target)
+    return make_pipeline(FunctionTransformer(scaler.transform), weights)
+
+
+def _measured_elsewhere(model: Any, source: str) -> Measured:
+    features, target = load(source)
+    return Measured("accuracy", _decimal((model.predict(features) == target).mean()), "external")
 
 
 def data_digest(source: str) -> str:
