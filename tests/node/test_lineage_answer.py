@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from concordat_node.registry.rules import ImportedAsset
+from concordat_trust.answer_errors import RecordNotAsked
 from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.lineage import AssertedEdge, LineageEdge, LineageRelation
 from concordat_trust.node_answer import NodeAnswer, OpenResult, VerifiedAnswer, verify_node_answer
 from concordat_trust.question import IDS_MAX, Part
+from concordat_trust.result_checks import check_records
 from tests.factories.deciding import PrescribedEngine
 from tests.factories.network import make_network
 from tests.factories.node import (
@@ -150,14 +151,14 @@ async def test_a_long_list_is_cut_after_what_was_asked_for_and_says_how_long_it_
     assert str(answer.records[0].record["id"]) == str(BASE)
 
 
-async def test_what_was_not_asked_for_is_refused_at_home() -> None:
-    node = a_node(RECORDS)
-    question = make_lineage_question(NETWORK, direction="down")
-    request = asking(NETWORK, question, ids=[str(BASE)], token_id=TOKEN).request()
-    answer = answer_of(await node.handle(request), "lineage")
-    for ids, direction in (((str(THEIRS),), "down"), ((str(BASE),), "up")):
-        with pytest.raises(RefusedDocument):
-            verified(answer, ids, direction=direction)
+@pytest.mark.parametrize(("asked", "direction"), [(NOWHERE, "down"), (BASE, "up"), (SECRET, "down")])
+async def test_what_was_not_asked_for_is_refused_at_home(asked: AssetId, direction: str) -> None:
+    """`tuned` came from `base`: it answers a question down from there, and no other."""
+    answer = await ask(a_node(RECORDS), BASE, direction="down")
+    opened = [OpenResult("salt", item.record) for item in answer.records if item.record["id"] == str(TUNED)]
+    check_records(opened, NORTH, make_lineage_question(NETWORK, direction="down"), Part((str(BASE),)))
+    with pytest.raises(RecordNotAsked):
+        check_records(opened, NORTH, make_lineage_question(NETWORK, direction=direction), Part((str(asked),)))
 
 
 async def test_an_edge_between_a_closed_asset_and_an_open_one_is_not_for_the_relay() -> None:
