@@ -77,11 +77,11 @@ def test_a_trusted_document_fits_the_schema_and_asks_for_every_field() -> None:
 def test_document_ids_are_what_peers_agreed_on() -> None:
     """A changed letter is another document: change these only together with a release that reads both."""
     assert DOCUMENT_IDS == {
-        "search": "8e1fe82d7228ea84626c5ec88873c8ce669be89049cc1adc1af9b0a214af2a82",
-        "assets": "e46938c29a8565f7e20ca2f679418094b28edeb4465d0effba75258f0ba272d3",
-        "lineage": "3c1692df680c7a70290710d505ec6b4f2bbace131ade8363f1c28cf5dc32c082",
-        "ask": "b2801f9e547363b53729ffade258c3fc161342acbe43535fbbbdca1382e7a2ed",
-        "askProgress": "3a1c353baca87626894bac7bfca0a8f2f48f29a9334de3cef3fe4f70a7916402",
+        "search": "31a9c28267fd96fe3982aa33074b88e5d3d710c17db6eb50af4b6f4c63a416a8",
+        "assets": "07fe6dcef45d84ff61bc40475373444ebbec76f60e365951af6ea6f4b142ea5e",
+        "lineage": "86fd35eba740e310a931f91ad03c7c6b61cf8e3d21a9b1547b21be9d0761a29a",
+        "ask": "d810c5ecd92bb8704250e6eb541136a86f2d59e05214495bcfceabeca70befbe",
+        "askProgress": "7bfdaf1fbb16ecbe2a03ed9219078085ebac7ef8149965c8ebc5a0c53ca6e103",
     }
     assert all(document_id(text) == DOCUMENT_IDS[name] for name, text in DOCUMENTS.items())
     assert len(parse(documents.ASK).definitions) == 7

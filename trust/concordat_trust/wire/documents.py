@@ -73,7 +73,7 @@ query Assets($question: String!, $part: String!) {
 LINEAGE: Final = (
     """\
 query Lineage($question: String!, $part: String!) {
-  lineage(question: $question, part: $part) { attestation results { ...ResultFields } receipt }
+  lineage(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor }
 }
 """
     + _RESULT
