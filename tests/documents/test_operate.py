@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.documents.reader import commands, steps
 from tests.documents.terminal import Done, Terminal, document, terminal
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+REINSTATED_SECONDS_MAX = 60
 SAID = {
     "concordat trust init": "Network pilot is founded.",
     "concordat trust verify": "The bundle of pilot holds",
@@ -32,6 +34,8 @@ SAID = {
     "concordat node log verify": "the log holds",
     "concordat node log checkpoint": "",
     "concordat logout": "Signed out.",
+    "concordat trust suspend": "second-university is suspended.",
+    "concordat trust reinstate": "second-university is reinstated",
     "curl": "ready",
 }
 """What each command of operate.md says, among other things, by how it begins."""
@@ -86,6 +90,14 @@ def _readme_commands(address: str, mirror: str, fingerprint: str, asset: str) ->
     return [command.replace("urn:concordat:ORGANIZATION:model:ID", asset) for command in found]
 
 
+def _wait_for_the_reinstatement(here: Terminal, login: str) -> None:
+    """Return when the home organization, which the text suspended and reinstated, signs people in again."""
+    until = time.monotonic() + REINSTATED_SECONDS_MAX
+    while here.run(login).status != 0:
+        assert time.monotonic() < until, "the home node did not hear of the reinstatement"
+        time.sleep(1)
+
+
 def test_what_the_readme_says_to_ask_works_too(followed: Followed, tmp_path: Path) -> None:
     opened = followed.terminal
     home, mirror = (f"http://127.0.0.1:{opened.ports[port]}" for port in ("8421", "8440"))
@@ -95,6 +107,7 @@ def test_what_the_readme_says_to_ask_works_too(followed: Followed, tmp_path: Pat
     given = _readme_commands(home, mirror + "/", fingerprint, found.group())
     assert [command.split()[1] for command in given] == ["login", "search", "search", "show", "trust", "verify"]
     here = Terminal(tmp_path, opened.environment, opened.ports)
+    _wait_for_the_reinstatement(here, given[0])
     for command in given:
         done = here.run(command)
         assert done.status == 0, f"{command}\n{done.output}{done.errors}"
