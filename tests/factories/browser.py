@@ -127,9 +127,9 @@ class Watched:
 
     def nothing_happened(self) -> None:
         """Fail when anything did."""
-        assert self.console == []
-        assert self.foreign == []
-        assert self.dialogs == []
+        assert not self.console, f"on the console: {self.console}"
+        assert not self.foreign, f"requests to other origins: {self.foreign}"
+        assert not self.dialogs, f"dialogs: {self.dialogs}"
 
     def _opened(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)

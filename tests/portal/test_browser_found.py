@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from tests.factories.web import INSTALL_SECONDS_MAX
 
 
 @pytest.fixture(autouse=True)
-def afresh() -> None:
+def afresh() -> Iterator[None]:
+    find_chromium.cache_clear()
+    yield
     find_chromium.cache_clear()
 
 

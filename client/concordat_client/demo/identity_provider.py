@@ -57,7 +57,7 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 demonstration shows their names and passwords.</p>{message}
 <form method="post" action="/authorize"><input type="hidden" name="login" value="{login}">
 <p><label for="username">Name</label>
-<input id="username" name="username" autocomplete="username" required autofocus></p>
+<input id="username" name="username" autocomplete="username" required></p>
 <p><label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required></p>
 <p><button>Sign in</button></p></form></main></body></html>"""
