@@ -148,6 +148,8 @@ async def test_a_person_goes_on_where_they_were(at_home: TestHome, stranger: htt
         "/portal/../v1/whoami",
         "/portal/\r\nset-cookie: a=b",
         "/portal/\t/evil",
+        "/portal/%2e%2e/evil",
+        "/portal/search/.%2E/%2e./%2E%2e/evil",
         "/portalevil/",
         "javascript:alert(1)",
         "/portal/" + "x" * NEXT_LENGTH_MAX,

@@ -27,7 +27,8 @@ from concordat_trust.encoding import b64u
 
 NEXT_LENGTH_MAX = 1_000
 _SECRET_BYTES = 32
-_PATH = re.compile(r"(?:/[A-Za-z0-9_~:%-][A-Za-z0-9_.~:%-]*)*/?(?:\?[A-Za-z0-9_.~:%+=&-]*)?")
+# A browser reads `%2e%2e` as `..` (WHATWG URL, double-dot path segment), so an encoded dot is in no path of ours.
+_PATH = re.compile(r"(?![^?]*%2[eE])(?:/[A-Za-z0-9_~:%-][A-Za-z0-9_.~:%-]*)*/?(?:\?[A-Za-z0-9_.~:%+=&-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
