@@ -34,3 +34,24 @@ async def test_the_pages_follow_one_another_and_end(institution: Institution) ->
     assert len(ids) == len(set(ids)) == pages[0]["total"]
     assert [chip["meaning"] for chip in pages[1]["understood"]["chips"]] == []
     assert {body["question_hash"] for body in pages} == {pages[0]["question_hash"]}
+
+
+class Faulty:
+    """A connection in which there is a bug."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError(name)
+
+
+async def test_a_page_that_failed_is_told_as_failed_however_often_it_is_asked_for(institution: Institution) -> None:
+    token = institution.sign_in("p-unlucky")
+    async with institution.client() as client:
+        first = await page(client, token, "/v1/questions", ASK)
+        path = f"/v1/questions/{first['job']['id']}/next"
+        held = dict(institution.home.transport.by_endpoint)
+        institution.home.transport.by_endpoint |= dict.fromkeys(held, Faulty())
+        try:
+            told = [await page(client, token, path, {}) for _ in range(2)]
+        finally:
+            institution.home.transport.by_endpoint |= held
+    assert told == [(503, "home_question_failed")] * 2

@@ -34,6 +34,7 @@ from concordat_node.home.errors import (
 from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
 from concordat_node.home.http_answers import HEADERS, bearer, body_of, json_answer, told
+from concordat_node.home.http_status import status_of_code
 from concordat_node.home.job_runner import Asking, following_page
 from concordat_node.home.lineage import parse_lineage
 from concordat_node.home.login import Redirect
@@ -51,11 +52,12 @@ from concordat_node.home.requests import (
 from concordat_node.home.result import job_json
 from concordat_node.home.sessions import Session
 from concordat_node.registration.openapi import query_parameters
-from concordat_trust.canonical import JsonObject
+from concordat_trust.canonical import JsonObject, parse_object
 from concordat_trust.errors import ConcordatError
 
 COOKIE = "concordat_login"
 LABEL_MAX = 500
+FAILURE_BYTES_MAX = 65_536
 FORM = "application/x-www-form-urlencoded"
 _log = logging.getLogger("concordat.node.home")
 
@@ -224,6 +226,9 @@ class _Routes:
             return accepted
         await home.runner.finished(job_id)
         job = await home.job(job_id, session)
+        if job.failure is not None:  # it was asked before, under the same origin
+            failure = parse_object(job.failure, bytes_max=FAILURE_BYTES_MAX)
+            return json_answer({"error": failure}, status_of_code(str(failure["code"])))
         return Response(job.result, media_type="application/json", headers=HEADERS)
 
     async def _session(self, request: Request) -> Session:

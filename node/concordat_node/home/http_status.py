@@ -33,7 +33,7 @@ from concordat_node.registration.errors import (
 from concordat_node.registry.errors import EntryDeleted
 from concordat_trust.canonical import JsonTooLarge
 from concordat_trust.directory import OrganizationSuspended
-from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument
+from concordat_trust.errors import ConcordatError, OperatorError, PeerFailure, RefusedDocument, all_error_classes
 
 _STATUS: dict[type[ConcordatError], int] = {
     NotSignedIn: 401,
@@ -73,8 +73,14 @@ OTHER_STATUS = 422
 
 def status_of(error: ConcordatError) -> int:
     """Return the status of an error: its own, or its family's."""
-    for cls in type(error).__mro__:
-        status = _STATUS.get(cls)
-        if status is not None:
-            return status
-    return OTHER_STATUS
+    return _status_of_class(type(error))
+
+
+def status_of_code(code: str) -> int:
+    """Return the status of an error of which only the code was stored."""
+    known = {leaf.code: leaf for leaf in all_error_classes()}
+    return _status_of_class(known[code]) if code in known else _STATUS[OperatorError]
+
+
+def _status_of_class(leaf: type[ConcordatError]) -> int:
+    return next((_STATUS[cls] for cls in leaf.__mro__ if cls in _STATUS), OTHER_STATUS)
