@@ -12,7 +12,7 @@ import pytest
 from concordat_node.home.ask import Asked, Asker
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.errors import ClaimNotAssertable, PurposeNotInNetwork
-from concordat_node.home.judge import Finding
+from concordat_node.home.judge import STRAYS_MAX, Finding
 from concordat_node.home.mint import HomeKeys
 from concordat_node.home.pseudonym import pseudonym
 from concordat_node.home.saving import saved_answer
@@ -288,6 +288,19 @@ async def test_answers_of_strangers_and_second_answers_are_findings() -> None:
     asked = await ask(FakeCoordinator(NETWORK, lie_late=more))
     assert Finding(OrgId.parse("stranger"), "answer_not_in_roster") in asked.findings
     assert asked.judged.merged.completeness.complete
+
+
+@pytest.mark.parametrize(("strays", "told"), [(STRAYS_MAX, STRAYS_MAX), (STRAYS_MAX + 1, STRAYS_MAX)])
+async def test_no_more_strangers_are_told_of_than_fit_on_a_page(strays: int, told: int) -> None:
+    def more(answer: JsonObject) -> None:
+        answers = answer["answers"]
+        assert isinstance(answers, list)
+        for number in [*range(strays), 0]:
+            nobody: JsonObject = {"status": "OK", "attestation": None, "results": None}
+            answers.append({**nobody, "organization": f"stranger-{number}"})
+
+    findings = (await ask(FakeCoordinator(NETWORK, lie_late=more))).findings
+    assert len(findings) == len(set(findings)) == told
 
 
 def shortened_roster(handed: Handed) -> None:

@@ -45,6 +45,8 @@ from concordat_trust.vocabulary import PROVED, FoundStatus
 
 COORDINATOR_UNREACHABLE = "coordinator_unreachable"
 VIEW_TOO_OLD = "node_view_too_old"
+STRAYS_MAX = 20
+"""Answers that nobody asked for and that are told of; further ones are passed over."""
 _UNTRUSTED = (OrganizationSuspended, MemberUnknown, KeyUnknown, AttestationIssuerUnknown, AttestationKeyUnknown)
 
 IsStale = Callable[[Attestation], bool]
@@ -97,11 +99,16 @@ class Heard:
         """Return what is believed of one more answer; None for one that nobody asked for, or that came already."""
         org = told.organization
         if org not in self.judge.round.parts or org in self.told:
-            self.findings.append(Finding(org, AnswerNotInRoster.code))
+            self._note_stray(Finding(org, AnswerNotInRoster.code))
             return None
         self.told[org] = told
         self.believed[org] = self.judge.hear(told)
         return self.believed[org]
+
+    def _note_stray(self, finding: Finding) -> None:
+        # A stream of 32 MiB holds hundreds of thousands of them, and each finding is stored and shown.
+        if finding not in self.findings and len(self.findings) < STRAYS_MAX:
+            self.findings.append(finding)
 
     def settled(self, delivered: DeliveredAnswer) -> Believed:
         """Return what stands of an organization's answer once the coordinator has signed for it."""
