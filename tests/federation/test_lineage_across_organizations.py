@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from concordat_node.home.lineage import LineageRequest, Walked, walk_lineage
+from concordat_node.home.lineage import WALK_BYTES_MAX, LineageRequest, Walked, walk_lineage
+from concordat_node.home.relay_client import ANSWER_BYTES_MAX
 from concordat_node.registry.records import EvaluationRecord
 from concordat_node.registry.rules import ImportedAsset
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
@@ -16,6 +17,7 @@ from concordat_trust.ids import AssetId, AssetKind, OrgId
 from concordat_trust.lineage import AssertedEdge, LineageEdge
 from concordat_trust.lineage_walk import DEPTH_DEFAULT
 from concordat_trust.question import Direction, Purpose
+from concordat_trust.saved_answer import SAVED_BYTES_MAX
 from concordat_trust.saved_walk import verify_saved_walk
 from tests.factories.deciding import PrescribedEngine
 from tests.factories.network import NOW, make_network
@@ -73,7 +75,14 @@ def nodes() -> Mapping[OrgId, TestNode]:
     }
 
 
-def walk(start: AssetId, direction: Direction, *, dead: Sequence[OrgId] = (), walk_ms_max: int = 10_000) -> Walked:
+def walk(
+    start: AssetId,
+    direction: Direction,
+    *,
+    dead: Sequence[OrgId] = (),
+    walk_ms_max: int = 10_000,
+    walk_bytes_max: int = WALK_BYTES_MAX,
+) -> Walked:
     async def main() -> Walked:
         consortium = make_consortium(nodes=nodes())
         consortium.kill(*dead)
@@ -84,6 +93,7 @@ def walk(start: AssetId, direction: Direction, *, dead: Sequence[OrgId] = (), wa
             bundle=lambda: BUNDLE,
             clock=consortium.clock,
             walk_ms_max=walk_ms_max,
+            walk_bytes_max=walk_bytes_max,
         )
 
     return simulate(0, main())
@@ -130,6 +140,19 @@ def test_a_walk_without_time_asks_once_and_says_so() -> None:
     assert len(walked.rounds) == 1
     assert walked.picture.stopped_by == ("time",)
     assert verify_saved_walk(walked.saved(), bundle_at=lambda _: BUNDLE).picture == walked.picture
+
+
+def test_a_walk_that_has_grown_too_large_asks_no_more_and_says_so() -> None:
+    def walked_anew(walk_bytes_max: int) -> Walked:
+        nodes.cache_clear()  # their logs grow, and receipts with them
+        return walk(TUNED, "up", walk_bytes_max=walk_bytes_max)
+
+    first = len(walked_anew(WALK_BYTES_MAX).rounds[0].saved)
+    at_limit, beyond = walked_anew(first), walked_anew(first - 1)
+    assert [len(walked.rounds) for walked in (at_limit, beyond)] == [2, 1]
+    assert beyond.picture.stopped_by == ("time",)
+    assert verify_saved_walk(beyond.saved(), bundle_at=lambda _: BUNDLE).picture == beyond.picture
+    assert WALK_BYTES_MAX + ANSWER_BYTES_MAX < SAVED_BYTES_MAX
 
 
 @pytest.mark.parametrize(("start", "direction"), [(TUNED, "up"), (ARM, "down")])

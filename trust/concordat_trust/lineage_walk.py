@@ -204,7 +204,7 @@ class Walk:
             self._arrive(frozenset(shown), heard)
 
     def stop(self) -> None:
-        """End the walk here, for want of time; what was met and not asked stays open."""
+        """End the walk here, for want of time or room; what was met and not asked stays open."""
         self._stopped_by.add("time")
         self._asking, self._next = [], []
 

@@ -4,7 +4,7 @@ Rules of this file:
 
 * Each round is a new question with a new token, minted after the round before it was verified and in the trust bundle
   that is valid then. The ids come from the walk; coordinator and nodes choose none.
-* A walk has a time of its own, looked at between rounds: what it could not ask is said to be open.
+* A walk has a time and a size of its own, looked at between rounds: what it could not ask is said to be open.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from concordat_trust.shape import Shape
 
 WALK_MS_MAX = 45_000
 """After this time no further round begins; the caller waits for the last one as for any question."""
+WALK_BYTES_MAX = 24_000_000
+"""Of saved rounds; with one more, the largest that a coordinator may hand over, a saved walk can still be read."""
 RESULT_VERSION = 1
 
 
@@ -55,12 +57,12 @@ class LineageRequest:
 
 @dataclass(frozen=True, slots=True)
 class WalkedRound:
-    """One round that was judged, with the trust bundle it was judged in."""
+    """One round that was judged, with the trust bundle it was judged in, and as it is saved."""
 
     frontier: Frontier
     asked: Asked
     bundle: TrustedBundle
-    ended_at: int
+    saved: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,12 @@ class Walked:
     def saved(self) -> bytes:
         """Return the file that a person can keep and verify offline."""
         request, picture = self.request, self.picture
-        rounds = (saved_answer(item.asked, item.bundle, now=item.ended_at) for item in self.rounds)
         return SavedWalk(
             start=request.start,
             direction=request.direction,
             depth_max=request.depth_max,
             is_timed_out="time" in picture.stopped_by,
-            rounds=tuple(rounds),
+            rounds=tuple(item.saved for item in self.rounds),
             picture=picture.to_json(),
         ).to_bytes()
 
@@ -114,6 +115,7 @@ async def walk_lineage(
     bundle: Callable[[], TrustedBundle],
     clock: Callable[[], int],
     walk_ms_max: int = WALK_MS_MAX,
+    walk_bytes_max: int = WALK_BYTES_MAX,
 ) -> Walked:
     """Return the walk. Raises: what `Asker.ask` and `bundle` raise."""
     loop = asyncio.get_running_loop()
@@ -121,7 +123,8 @@ async def walk_lineage(
     walk = Walk(request.start, request.direction, depth_max=request.depth_max)
     rounds: list[WalkedRound] = []
     while (frontier := walk.frontier()) is not None:
-        if rounds and (loop.time() >= ends_at or len(rounds) == ROUNDS_MAX):
+        is_full = sum(len(item.saved) for item in rounds) > walk_bytes_max or len(rounds) == ROUNDS_MAX
+        if rounds and (is_full or loop.time() >= ends_at):
             walk.stop()
             break
         current = bundle()
@@ -131,7 +134,7 @@ async def walk_lineage(
             session=session,
             bundle=current,
         )
-        rounds.append(WalkedRound(frontier, asked, current, clock()))
+        rounds.append(WalkedRound(frontier, asked, current, saved_answer(asked, current, now=clock())))
         verified = tuple(asked.judged.verified[org] for org in sorted(asked.judged.verified))
         walk.take(heard_of(verified), current.roster)
     return Walked(request, tuple(rounds), walk.picture())
