@@ -9,7 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from concordat_node.doors.door import REQUESTS_MAX, FederationDoor
+from concordat_node.doors.door import REQUESTS_MAX, REQUESTS_PER_PERSON_MAX, FederationDoor
 from concordat_node.doors.http_request import BODY_BYTES_MAX, QUERY_BYTES_MAX, HttpRequest, HttpResponse, accepted
 from concordat_node.home.sessions import Session, SessionKind, SessionStore
 from concordat_trust.ids import OrgId
@@ -197,12 +197,28 @@ async def test_a_door_answers_so_many_requests_at_once_and_then_again(institutio
     institution.home.transport.by_endpoint |= dict.fromkeys(endpoints(institution), Hanging())
     door = FederationDoor(institution.home.home, "network", seconds_max=0.2)
     try:
-        many = [door.handle(request_of(token, "{ search { total } }")) for _ in range(REQUESTS_MAX + 1)]
+        tokens = [institution.sign_in(f"person-{number % 5}") for number in range(REQUESTS_MAX + 1)]
+        many = [door.handle(request_of(each, "{ search { total } }")) for each in tokens]
         answers = await asyncio.gather(*many)
     finally:
         institution.home.transport.by_endpoint |= held
     assert sorted(answer.status for answer in answers) == [503, *[504] * REQUESTS_MAX]
     assert (await door.handle(request_of(token, "{ __typename }"))).status == 200
+
+
+async def test_one_person_leaves_room_for_the_others(institution: Institution, token: str) -> None:
+    held = dict(institution.home.transport.by_endpoint)
+    institution.home.transport.by_endpoint |= dict.fromkeys(endpoints(institution), Hanging())
+    door = FederationDoor(institution.home.home, "network", seconds_max=0.2)
+    greedy = [institution.sign_in("greedy") for _ in range(REQUESTS_PER_PERSON_MAX + 1)]
+    try:
+        many = [door.handle(request_of(each, "{ search { total } }")) for each in (*greedy, token)]
+        answers = await asyncio.gather(*many)
+    finally:
+        institution.home.transport.by_endpoint |= held
+    assert sorted(answer.status for answer in answers) == [503, *[504] * (REQUESTS_PER_PERSON_MAX + 1)]
+    assert answers[-1].status == 504
+    assert (await door.handle(request_of(greedy[0], "{ __typename }"))).status == 200
 
 
 class BrokenSessions(SessionStore):

@@ -11,7 +11,7 @@ import pytest
 
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.errors import JobNotFound, QuestionInterrupted, QuestionsTooMany
-from concordat_node.home.job_runner import RUNNING_MAX, RUNNING_PER_SESSION_MAX, Asking, JobRunner
+from concordat_node.home.job_runner import RUNNING_MAX, RUNNING_PER_PERSON_MAX, Asking, JobRunner
 from concordat_node.home.sessions import Person, Session
 from tests.factories.answers import demo_network, make_question
 from tests.factories.home import TestHome, make_home
@@ -60,23 +60,33 @@ async def test_many_followers_see_the_same_events_of_one_question(at_home: TestH
 async def test_one_session_has_so_many_questions_under_way_and_no_more(at_home: TestHome, relay: Relay) -> None:
     _, session = signed_in(at_home)
     outcomes = await asyncio.gather(
-        *(begun(at_home, session) for _ in range(RUNNING_PER_SESSION_MAX + 3)), return_exceptions=True
+        *(begun(at_home, session) for _ in range(RUNNING_PER_PERSON_MAX + 3)), return_exceptions=True
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, QuestionsTooMany)]
     assert len(refused) == 3
     _, other = signed_in(at_home, "person-2")
     last = await begun(at_home, other)
     await at_home.home.runner.finished(last)
-    assert relay.asked == RUNNING_PER_SESSION_MAX + 1
+    assert relay.asked == RUNNING_PER_PERSON_MAX + 1
     await begun(at_home, session)
+    await at_home.home.stop()
+
+
+async def test_more_sessions_give_a_person_no_more_questions(at_home: TestHome, relay: Relay) -> None:
+    relay.delay_s = 30
+    for _ in range(RUNNING_PER_PERSON_MAX):
+        await begun(at_home, signed_in(at_home)[1])
+    with pytest.raises(QuestionsTooMany):
+        await begun(at_home, signed_in(at_home)[1])
+    await begun(at_home, signed_in(at_home, "person-2")[1])
     await at_home.home.stop()
 
 
 async def test_a_node_has_so_many_questions_under_way_and_no_more(at_home: TestHome, relay: Relay) -> None:
     relay.delay_s = 30
-    for number in range(RUNNING_MAX // RUNNING_PER_SESSION_MAX):
+    for number in range(RUNNING_MAX // RUNNING_PER_PERSON_MAX):
         _, session = signed_in(at_home, f"person-{number}")
-        await asyncio.gather(*(begun(at_home, session) for _ in range(RUNNING_PER_SESSION_MAX)))
+        await asyncio.gather(*(begun(at_home, session) for _ in range(RUNNING_PER_PERSON_MAX)))
     _, another = signed_in(at_home, "one-too-many")
     with pytest.raises(QuestionsTooMany):
         await begun(at_home, another)

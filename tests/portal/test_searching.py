@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from concordat_node.home.errors import QuestionsTooMany
-from concordat_node.home.job_runner import RUNNING_PER_SESSION_MAX
+from concordat_node.home.job_runner import RUNNING_PER_PERSON_MAX
 from concordat_node.home.sentence import SENTENCE_MAX
 from concordat_trust.answer import verify_saved_answer
 from concordat_trust.merge import Reported
@@ -252,11 +252,11 @@ async def test_a_question_that_fails_says_so_with_a_code_and_nothing_of_its_caus
 
 async def test_one_session_asks_so_many_questions_at_once_and_no_more(browser: Browser, relay: Relay) -> None:
     relay.delay_s = 0.2
-    for _ in range(RUNNING_PER_SESSION_MAX):
+    for _ in range(RUNNING_PER_PERSON_MAX):
         assert (await browser.post("/portal/search", q=SENTENCE, purpose="HMB")).status_code == 303
     refused = await browser.post("/portal/search", q=SENTENCE, purpose="HMB")
     assert (refused.status_code, code_in(refused)) == (429, QuestionsTooMany.code)
-    assert relay.asked <= RUNNING_PER_SESSION_MAX
+    assert relay.asked <= RUNNING_PER_PERSON_MAX
 
 
 async def test_a_purpose_is_chosen_once_and_offered_again(browser: Browser) -> None:

@@ -2,7 +2,7 @@
 
 Rules of this file, in the order of `handle`:
 
-1. So many requests at once; whoever is not signed in gets 401 before anything of the request is parsed.
+1. So many requests at once, fewer of one person; whoever is not signed in gets 401 before anything is parsed.
 2. The request is read (`http_request`), the document is held to the limits and to the schema (`documents`), its cost is
    computed with its variables (`cost`). Only then is anything executed, within a deadline.
 3. Whatever goes wrong leaves as one code of a closed list with a fixed hint (`errors.told`). Texts of the GraphQL
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from inspect import isawaitable
 from typing import Any, cast
 
@@ -57,11 +58,13 @@ from concordat_node.doors.rounds import Rounds, Scope
 from concordat_node.doors.schema import door_schema
 from concordat_node.home.errors import NotSignedIn
 from concordat_node.home.home import Home
+from concordat_node.home.sessions import Session
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import ConcordatError
 from concordat_trust.failure_log import without_texts
 
 REQUESTS_MAX = 32
+REQUESTS_PER_PERSON_MAX = 8
 SECONDS_MAX = 30.0
 _READ_AS_GRAPHQL = (
     GraphqlSyntaxInvalid,
@@ -100,6 +103,7 @@ class FederationDoor:
         self._documents = Documents(self._schema)
         self._seconds_max = seconds_max
         self._under_way = 0
+        self._persons: Counter[str] = Counter()
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Return the answer or the refusal; never raises for anything a request can cause."""
@@ -129,6 +133,16 @@ class FederationDoor:
     async def _answer(self, request: HttpRequest, media_type: MediaType) -> HttpResponse:
         home = self._home
         session = await home.session(bearer_of(request.headers), kind="program")
+        if self._persons[session.subject] >= REQUESTS_PER_PERSON_MAX:
+            raise DoorOverloaded(requests_max=REQUESTS_PER_PERSON_MAX)
+        self._persons[session.subject] += 1
+        try:
+            return await self._answer_person(request, session, media_type)
+        finally:
+            self._persons -= Counter([session.subject])  # forgets who has none left
+
+    async def _answer_person(self, request: HttpRequest, session: Session, media_type: MediaType) -> HttpResponse:
+        home = self._home
         caller = Caller(session, home.trusted_bundle(), purpose_of(request.headers))
         graphql = read_request(request)
         document = self._documents.read(graphql.query)

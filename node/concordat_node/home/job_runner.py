@@ -3,7 +3,8 @@
 Rules of this file:
 
 * A question survives the request that began it: closing a page, a broken connection or a reload changes nothing.
-* What runs is bounded, for the node and for each session; one more is refused before anything is stored or sent.
+* What runs is bounded, for the node and for each person over all their sessions; one more is refused before anything is
+  stored or sent.
 * A task ends when its session ends (`end_session`), when nobody keeps its job any more, when the own organization may
   no longer ask (`Asker` raises), and when the node stops (`close`).
 * Whoever waits is woken after an event has been stored, and reads it from there.
@@ -44,7 +45,7 @@ from concordat_trust.question import PartCursor, Question
 from concordat_trust.saved_answer import SavedAnswer
 
 RUNNING_MAX = 64
-RUNNING_PER_SESSION_MAX = 8
+RUNNING_PER_PERSON_MAX = 8
 _log = logging.getLogger("concordat.node.home")
 
 
@@ -72,6 +73,7 @@ def following_page(job: Job) -> Asking:
 @dataclass(slots=True)
 class _Running:
     session_id: str
+    subject: str
     job_id: str = ""
     task: asyncio.Task[None] | None = None
     failure: ConcordatError | None = None
@@ -176,10 +178,10 @@ class JobRunner:
 
     def _place(self, session: Session) -> _Running:
         # Taken before anything is awaited, so that many at once cannot pass one limit together.
-        mine = sum(running.session_id == session.session_id for running in self._running)
-        if mine >= RUNNING_PER_SESSION_MAX or len(self._running) >= RUNNING_MAX:
-            raise QuestionsTooMany(running=min(mine, RUNNING_PER_SESSION_MAX) or RUNNING_MAX)
-        place = _Running(session.session_id)
+        mine = sum(running.subject == session.subject for running in self._running)
+        if mine >= RUNNING_PER_PERSON_MAX or len(self._running) >= RUNNING_MAX:
+            raise QuestionsTooMany(running=min(mine, RUNNING_PER_PERSON_MAX) or RUNNING_MAX)
+        place = _Running(session.session_id, session.subject)
         self._running.append(place)
         return place
 
