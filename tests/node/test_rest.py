@@ -337,13 +337,39 @@ async def test_kept_answers_end(door: RestDoor, registrar: httpx.AsyncClient) ->
     assert (await registrar.post(ASSETS, json=asset_fields(), headers=key)).status_code == 409
 
 
+def kept_documents(door: RestDoor) -> list[bytes]:
+    with door.database.reading() as connection:
+        return [body for body in connection.execute(select(IDEMPOTENT_ANSWER.c.body)).scalars() if body]
+
+
+async def test_what_is_deleted_is_not_kept_as_an_answer_either(door: RestDoor, registrar: httpx.AsyncClient) -> None:
+    made = await registrar.post(ASSETS, json=asset_fields(title="Withdrawn"), headers={"idempotency-key": "a"})
+    await registrar.post(ASSETS, json=asset_fields(local_name="arm-b"), headers={"idempotency-key": "b"})
+    async with door.client(subject="person-2") as other:
+        headers = matching(made, idempotency_key="a")
+        changed = await other.put(asset_path(), json=asset_fields(title="Withdrawn too"), headers=headers)
+        assert len(kept_documents(door)) == 3
+        await other.delete(asset_path(), headers=matching(changed, idempotency_key="d"))
+    (left,) = kept_documents(door)
+    assert b"Withdrawn" not in left
+    again = await registrar.post(ASSETS, json=asset_fields(title="Withdrawn"), headers={"idempotency-key": "a"})
+    assert code_of(again) == (410, "registry_entry_deleted")
+
+
+async def test_kept_answers_end_also_when_nobody_sends_a_key(door: RestDoor, registrar: httpx.AsyncClient) -> None:
+    await registrar.post(ASSETS, json=asset_fields(), headers={"idempotency-key": "a"})
+    door.clock.now += KEPT_S
+    await registrar.post(ASSETS, json=asset_fields(local_name="arm-b"))
+    assert kept_documents(door) == []
+
+
 def test_the_newest_answers_of_a_person_are_kept(door: RestDoor) -> None:
     with door.database.writing() as connection:
         for number in range(KEPT_MAX + 1):
             idempotency.keep(connection, "person:1", Once(f"k{number}", "0" * 64), Answer(204, 1), now=NOW + number)
         assert connection.execute(select(func.count()).select_from(IDEMPOTENT_ANSWER)).scalar_one() == KEPT_MAX
-        assert idempotency.recall(connection, "person:1", Once("k0", "0" * 64), now=NOW) is None
-        assert idempotency.recall(connection, "person:1", Once("k1", "0" * 64), now=NOW) == Answer(204, 1)
+        assert idempotency.recall(connection, "person:1", Once("k0", "0" * 64)) is None
+        assert idempotency.recall(connection, "person:1", Once("k1", "0" * 64)) == Answer(204, 1)
 
 
 async def test_the_same_request_at_the_same_moment_has_one_effect(door: RestDoor) -> None:

@@ -6,6 +6,7 @@ Rules of this file:
   refused request changed nothing, and its key may come again with the corrected one.
 * A key belongs to one person. The same key with another request is refused, also while the first one's answer is kept.
 * Bounded: an answer is kept for a day, and the newest thousand of a person.
+* What is deleted is nowhere: with an entry go the kept answers that hold its document.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from sqlalchemy import Connection, delete, insert, select
 
 from concordat_node.registration.errors import IdempotencyKeyInvalid, IdempotencyKeyReused
 from concordat_node.registry.entry_tables import IDEMPOTENT_ANSWER, KEY_LENGTH
+from concordat_trust.canonical import Json, canonical_bytes, parse_object
 
 KEPT_S = 86_400
 KEPT_MAX = 1_000
+FORGET_BATCH = 20
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH}}}")
 
 
@@ -52,9 +55,27 @@ def once(key: str | None, *, method: str, path: str, if_match: str, body: bytes)
     return Once(key, hashlib.sha256(head + body).hexdigest())
 
 
-def recall(connection: Connection, actor: str, asked: Once, *, now: int) -> Answer | None:
-    """Return the answer that this request already had. Raises: IdempotencyKeyReused."""
+def sweep(connection: Connection, *, now: int) -> None:
+    """Drop the answers that have been kept long enough."""
     connection.execute(delete(IDEMPOTENT_ANSWER).where(IDEMPOTENT_ANSWER.c.at <= now - KEPT_S))
+
+
+def forget(connection: Connection, entry_id: str) -> None:
+    """Drop the kept answers that hold the document of an entry."""
+    columns = IDEMPOTENT_ANSWER.c
+    named = canonical_bytes(entry_id)
+    kept = connection.execute(select(columns.actor, columns.key, columns.body)).yield_per(FORGET_BATCH)
+    holding = [(row.actor, row.key) for row in kept if named in row.body and _document_id(row.body) == entry_id]
+    for actor, key in holding:
+        connection.execute(delete(IDEMPOTENT_ANSWER).where((columns.actor == actor) & (columns.key == key)))
+
+
+def _document_id(body: bytes) -> Json:
+    return parse_object(body, bytes_max=len(body)).get("id")
+
+
+def recall(connection: Connection, actor: str, asked: Once) -> Answer | None:
+    """Return the answer that this request already had. Raises: IdempotencyKeyReused."""
     mine = (IDEMPOTENT_ANSWER.c.actor == actor) & (IDEMPOTENT_ANSWER.c.key == asked.key)
     row = connection.execute(select(IDEMPOTENT_ANSWER).where(mine)).one_or_none()
     if row is None:

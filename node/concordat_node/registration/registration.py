@@ -24,7 +24,7 @@ from concordat_node.registration.errors import (
     PreconditionRequired,
     RevisionChanged,
 )
-from concordat_node.registration.idempotency import Answer, Once, keep, recall
+from concordat_node.registration.idempotency import Answer, Once, forget, keep, recall, sweep
 from concordat_node.registration.registrar import Registrar
 from concordat_node.registry.engine import Database
 from concordat_node.registry.entries import Entry, list_entries, read_entries
@@ -136,6 +136,7 @@ class Registration:
             entry = _alive(connection, key)
             _refuse_precondition(asked, entry)
             delete_entry(connection, key, self._index(connection), now=now, actor=asked.registrar.actor)
+            forget(connection, key[1])
             return Answer(204, entry.revision + 1)
 
         return self._change(asked, effect)
@@ -152,9 +153,10 @@ class Registration:
         now, actor = self._clock(), asked.registrar.actor
         # The writer's transaction is begun first: of two requests with one key, the second one waits for the first.
         with self._database.writing() as connection:
+            sweep(connection, now=now)
             if asked.once is None:
                 return effect(connection, now)
-            known = recall(connection, actor, asked.once, now=now)
+            known = recall(connection, actor, asked.once)
             if known is not None:
                 return known
             answer = effect(connection, now)
