@@ -77,6 +77,7 @@ class FakeCoordinator:
     delivery_changes: Mapping[str, Any] = field(default_factory=dict)
     tokens: list[VerifiedToken] = field(default_factory=list)
     clock: Callable[[], int] = lambda: NOW
+    is_paging: bool = False
 
     async def exchange(self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int) -> WireResponse:
         variables = checked_variables(self.network, endpoint, request, document="askProgress", now=self.clock())
@@ -105,6 +106,7 @@ class FakeCoordinator:
                 part=parts[org],
                 token=token,
                 sealed=self.sealed,
+                is_paging=self.is_paging,
                 **{"issued_at": self.clock(), **self.attested.get(org, {})},
             )
             for org in token.audience
@@ -171,6 +173,7 @@ class FakeCoordinator:
             "attestation": None if answer is None else answer.attestation,
             "results": None if answer is None else [on_the_wire(result, question) for result in answer.results],
             "receipt": None if answer is None else answer.receipt,
+            "cursor": None if answer is None else answer.cursor,
         }
 
 
@@ -257,22 +260,36 @@ def node_answer(
     part: bytes,
     token: VerifiedToken,
     sealed: frozenset[str] = frozenset(),
+    is_paging: bool = False,
     **changes: Any,
 ) -> NodeAnswer:
-    """Return an honest answer to this token; for an assets question the cards whose ids the part names."""
+    """Return an honest answer to this token; for an assets question the cards whose ids the part names.
+
+    With `is_paging` it comes with a cursor: the number of cards before it, unsealed.
+    """
     parsed = parse_part(part)
     wanted = [card for card in cards if question.operation == "search" or card["id"] in parsed.ids]
-    members: dict[str, Any] = {"token_id": token.token_id, **changes}
-    attestation = make_attestation(network, wanted, org=org, question=question, part=parsed, **members)
+    start = 0 if parsed.cursor is None else int(parsed.cursor.sealed) + parsed.cursor.after
+    following = in_order(network, question, wanted)[start:]
+    whole = make_attestation(network, wanted, org=org, question=question, part=parsed)
+    rest = make_attestation(network, following, org=org, question=question, part=parsed)
+    cursor = f"{start:016}" if is_paging and following else None
+    members: dict[str, Any] = {
+        "candidates": rest.candidates,
+        "cursor": None if cursor is None else sha256_b64u(cursor.encode()),
+        "token_id": token.token_id,
+        **changes,
+    }
+    attestation = replace(whole, **members)
     results: list[Result] = []
-    for position, record in enumerate(in_order(network, question, wanted)[: len(attestation.candidates)]):
+    for position, record in enumerate(following[: len(attestation.candidates)]):
         salt = salt_of(record)
         if record["id"] in sealed:
             place = SealContext(attestation.organization, token.token_id, question.hash(), position)
             results.append(SealedResult(seal_record(record, salt=salt, to=token.enc, context=place)))
         else:
             results.append(OpenResult(salt, record))
-    return signed_answer(network, attestation, results, org=org)
+    return replace(signed_answer(network, attestation, results, org=org), cursor=cursor)
 
 
 def on_the_wire(result: Result, question: Question) -> JsonObject:

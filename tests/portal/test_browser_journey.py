@@ -16,6 +16,7 @@ from tests.factories.answers import NORTH, VITALIS
 from tests.factories.browser import axe_violations, chromium, watched_page
 from tests.factories.portal import PASSWORD, PERSON, SENTENCE, Site, portal_site
 from tests.factories.web import INSTALL_SECONDS_MAX
+from tests.portal.test_pages import PAGE_SIZE, RECORDS, many_cards
 from tests.portal.test_poison import hostile_relay
 
 pytestmark = pytest.mark.timeout(INSTALL_SECONDS_MAX)
@@ -113,6 +114,30 @@ def test_no_page_has_an_accessibility_violation(
         found["record"] = axe_violations(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     assert {where: violations for where, violations in found.items() if violations} == {}
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_next_page_is_one_button_away_and_the_one_before_one_link(
+    browser: Browser, site: Site, javascript: bool
+) -> None:
+    cards = site.relay.cards
+    site.relay.cards, site.relay.changes = many_cards(), {"is_paging": True}
+    site.relay.delay_s = 0.3
+    try:
+        with watched_page(browser, site.url, site.issuer, java_script_enabled=javascript) as (page, _):
+            sign_in(page, site)
+            ask(page)
+            page.get_by_role("button", name="Next page").click()
+            expect(page.get_by_role("heading", name="Page 2", exact=True)).to_be_visible()
+            expect(page.get_by_role("heading", name=COMPLETE)).to_be_visible()
+            expect(page.locator("#records > li")).to_have_count(RECORDS - PAGE_SIZE)
+            expect(page.get_by_role("button", name="Next page")).to_have_count(0)
+            assert not javascript or axe_violations(page) == []
+            page.get_by_role("link", name="Previous page").click()
+            expect(page.locator("#records > li")).to_have_count(PAGE_SIZE)
+    finally:
+        site.relay.cards = cards
+    assert site.relay.asked == 2
 
 
 def test_answers_arrive_one_by_one_and_nothing_that_is_read_moves(browser: Browser, site: Site) -> None:

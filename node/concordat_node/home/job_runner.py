@@ -46,6 +46,7 @@ from concordat_trust.saved_answer import SavedAnswer
 
 RUNNING_MAX = 64
 RUNNING_PER_PERSON_MAX = 8
+_NEXT = "next"
 _log = logging.getLogger("concordat.node.home")
 
 
@@ -67,7 +68,23 @@ def following_page(job: Job) -> Asking:
         raise NextPageMissing
     saved = SavedAnswer.parse(job.answer)
     understood = understand(job.label) if job.label else None
-    return Asking(saved.question, {}, understood, job.label, f"next {job.job_id}", next_cursors(saved))
+    origin = f"{_NEXT} {page_of(job).number + 1} {job.job_id}"
+    return Asking(saved.question, {}, understood, job.label, origin, next_cursors(saved))
+
+
+@dataclass(frozen=True, slots=True)
+class PagePlace:
+    """Which page of its search a job is, from 1, and the job of the page before; "" before the first."""
+
+    number: int
+    before: str
+
+
+def page_of(job: Job) -> PagePlace:
+    """Return the place of a job among the pages of its search."""
+    word, _, place = job.origin.partition(" ")
+    number, _, before = place.partition(" ")
+    return PagePlace(int(number), before) if word == _NEXT else PagePlace(1, "")
 
 
 @dataclass(slots=True)

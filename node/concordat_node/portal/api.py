@@ -3,7 +3,8 @@
 Rules of this file:
 
 * A search is asked by `POST /portal/search` and by nothing else; it becomes a stored job, and every page, reload and
-  event stream reads the job. A record is asked for when it is first opened from a search of this session, once.
+  event stream reads the job. Its next page is asked for by a form too (`POST /portal/search/{id}/next`), and a record
+  when it is first opened from a search of this session; each once.
 * Pages need the cookie of a browser's session; a bearer token opens none, and the cookie opens no `/v1`.
 * An error is a page with its code and what to try. Who is not signed in gets the way to sign in.
 """
@@ -60,6 +61,7 @@ def build_portal_router(home: Home) -> APIRouter:
         ("GET", f"{ROOT}/search/{{job_id}}", jobs.search_page),
         ("GET", f"{ROOT}/search/{{job_id}}/events", jobs.events),
         ("GET", f"{ROOT}/search/{{job_id}}/answer", jobs.answer),
+        ("POST", f"{ROOT}/search/{{job_id}}/next", jobs.next_page),
         ("GET", f"{ROOT}/search/{{job_id}}/record/{{asset_id}}", jobs.record_page),
         ("GET", f"{ROOT}/static/{{name}}", portal.static),
         ("GET", f"{ROOT}/{{rest:path}}", portal.nowhere),

@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from concordat_node.home.errors import JobNotFound
 from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
-from concordat_node.home.job_runner import Asking
+from concordat_node.home.job_runner import Asking, following_page, page_of
 from concordat_node.home.jobs import Job, JobEvent
 from concordat_node.home.requests import SearchRequest, parse_assets
 from concordat_node.home.result import RESULT_BYTES_MAX
@@ -48,8 +48,9 @@ class JobPages:
 
     async def search_page(self, request: Request) -> Response:
         browser, job = await self._job(request)
-        if job.origin:
-            raise JobNotFound
+        place = page_of(job)
+        if job.origin and not place.before:
+            raise JobNotFound  # a record that was opened from a search: it has its own address
         if _question(job).get("operation") == "assets":
             return await self._record(job, browser, job.label, f"{self._root}/")
         frame = self._frame(job, browser)
@@ -64,6 +65,7 @@ class JobPages:
             "search",
             frame,
             job=job.job_id,
+            place=place,
             state=job.state,
             view=view,
             failure=_failure(job),
@@ -71,6 +73,13 @@ class JobPages:
             root_sha256=self._home.trusted_bundle().root_sha256,
         )
         return self._browsers.page(html)
+
+    async def next_page(self, request: Request) -> Response:
+        browser, _ = await self._browsers.form(request)
+        home = self._home
+        job = await home.job(request.path_params["job_id"], browser.session)
+        job_id = await home.runner.start(following_page(job), browser.session, home.trusted_bundle())
+        return self._browsers.redirect(f"{self._root}/search/{job_id}")
 
     async def record_page(self, request: Request) -> Response:
         if "prefetch" in request.headers.get("sec-purpose", ""):

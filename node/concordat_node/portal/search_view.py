@@ -60,6 +60,7 @@ class SearchView:
     understood: Understood | None
     completeness: Completeness | None
     is_exact: bool
+    has_next: bool = False
 
 
 def running_view(events: Sequence[Object], names: Mapping[str, str], understood: Object) -> SearchView:
@@ -83,6 +84,7 @@ def finished_view(result: Object, names: Mapping[str, str]) -> SearchView:
         understood=_understood(obj(result.get("understood"))),
         completeness=completeness_of(result, names),
         is_exact=result.get("exact") is True,
+        has_next=result.get("has_next") is True,
     )
 
 
