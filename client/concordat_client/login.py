@@ -178,10 +178,12 @@ def _printed(url: str) -> None:
 
 
 def _opened(url: str) -> None:
+    import threading
     import webbrowser
 
     _printed(url)
-    webbrowser.open(url)
+    # A browser may run in the foreground (BROWSER=w3m): who waits for it could not take what it comes back with.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
 def _time(at: int) -> str:

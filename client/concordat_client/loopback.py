@@ -7,6 +7,7 @@ and nothing else; a wrong state is answered 400 and waited over, so that another
 from __future__ import annotations
 
 import hmac
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import TracebackType
@@ -41,6 +42,12 @@ class LoopbackReceiver(HTTPServer):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.server_close()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet about a browser that is gone; its answer was taken, or is waited for."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            raise RuntimeError("the sign-in's own answer failed") from error
 
     def wait(self, timeout_s: float) -> dict[str, str]:
         """Return {code} or {error}. Raises: LoginTimedOut."""

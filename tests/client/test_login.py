@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -93,6 +95,35 @@ def test_the_loopback_address_waits_over_wrong_states_and_paths() -> None:
         assert receiver.wait(10)["code"] == "right"
         visitor.join()
     assert statuses == [400, 400, 404, 404, 200]
+
+
+def test_a_browser_that_is_gone_before_its_answer_leaves_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopbackReceiver("state-0123456789") as receiver:
+        host, port = str(receiver.server_address[0]), int(receiver.server_address[1])
+        gone = socket.create_connection((host, port))
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()
+        with pytest.raises(LoginTimedOut):
+            receiver.wait(0.2)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_browser_in_the_foreground_does_not_keep_the_sign_in_waiting(
+    running: Running, config_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, browse_there = threading.Event(), running.browser()
+    ended: list[bool] = []
+
+    def in_the_foreground(url: str) -> None:
+        browse_there(url)
+        ended.append(closed.wait(10))
+
+    monkeypatch.setattr("webbrowser.open", in_the_foreground)
+    try:
+        assert cli.main(["login", "--home", running.address, "--timeout", "10"]) == Exit.DONE
+        assert ended == []
+    finally:
+        closed.set()
 
 
 def test_nobody_signing_in_ends_after_the_time_given() -> None:
