@@ -106,10 +106,10 @@ class Obligations:
             yield f"{mark}  {text}"
 
 
-def page_lines(hits: Json) -> Iterator[str]:
-    """Return the lines of a page of records, with what they oblige to at its end."""
+def page_lines(hits: Json, *, first: int = 1) -> Iterator[str]:
+    """Return the lines of a page of records, numbered from `first`, with what they oblige to at its end."""
     obligations = Obligations()
-    for number, hit in enumerate(objects(hits), start=1):
+    for number, hit in enumerate(objects(hits), start=first):
         yield ""
         yield from hit_lines(number, hit, obligations)
     told = list(obligations.lines())

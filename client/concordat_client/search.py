@@ -95,7 +95,7 @@ def _sort(by: str, order: str) -> JsonObject:
 
 def _print(results: list[JsonObject], arguments: argparse.Namespace) -> None:
     from concordat_client.plain_text import as_json, plain
-    from concordat_client.render import completeness_lines, facet_lines, page_lines, understood_lines
+    from concordat_client.render import completeness_lines, facet_lines, objects, page_lines, understood_lines
 
     if arguments.json:
         saved = None if arguments.save is None else str(arguments.save)
@@ -107,10 +107,12 @@ def _print(results: list[JsonObject], arguments: argparse.Namespace) -> None:
     told = (*understood_lines(result), *completeness_lines(result), *facet_lines(result))
     for line in (*told, *page_lines(result.get("hits"))):
         print(line)
+    shown = len(objects(result.get("hits")))
     for number, page in enumerate(results[1:], start=2):
         print(f"\nPage {number}")
-        for line in (*completeness_lines(page), *page_lines(page.get("hits"))):
+        for line in (*completeness_lines(page), *page_lines(page.get("hits"), first=shown + 1)):
             print(line)
+        shown += len(objects(page.get("hits")))
     if results[-1].get("has_next") is True:
         print(f"\nThere is more: ask with --pages {len(results) + 1}.")
     if arguments.save is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -291,6 +292,16 @@ def test_one_page_of_several_that_were_asked_for_is_all_there_is(run: Run) -> No
     exit_code, out, _ = run([*SEARCH, "--pages", "3", "--json"])
     (page,) = json.loads(out)["pages"]
     assert (exit_code, page["has_next"]) == (0, False)
+
+
+def test_the_records_of_several_pages_are_numbered_on(running: Running, run: Run) -> None:
+    running.coordinator.is_paging = True
+    try:
+        code, out, _ = run([*SEARCH, "--page-size", "2", "--pages", "2"])
+    finally:
+        running.coordinator.is_paging = False
+    assert code == 0
+    assert re.findall(r"^(\d+)\. ", out, re.MULTILINE) == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("pages", ["0", "21", "two", "-1"])

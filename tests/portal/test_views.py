@@ -64,7 +64,7 @@ def test_a_chip_says_what_became_of_an_organization_and_who_says_so(
 def test_a_standing_notice_is_a_sentence_with_whom_to_ask() -> None:
     notice: JsonObject = {"mode": "standing", "code": "holds_controlled_records", "contact": "the committee"}
     chip = chip_of(entry(notice=notice), "North Hospital")
-    assert (chip.notice, chip.contact) == ("This organization also holds controlled records", "the committee")
+    assert (chip.notice, chip.contact) == ("this organization also holds controlled records", "the committee")
     assert chip_of(entry(notice={"mode": "none", "code": None, "contact": None}), "x").notice == ""
 
 
@@ -110,6 +110,13 @@ def test_a_list_shows_what_was_measured_on_unseen_data() -> None:
     assert [e.value for e in record_of(make_card(evaluations=[train, test]), NAMES).headline] == ["0.9"]
     assert [e.value for e in record_of(make_card(evaluations=[train]), NAMES).headline] == ["0.99"]
     assert len(record_of(make_card(evaluations=[test] * (HEADLINE_MAX + 1)), NAMES).headline) == HEADLINE_MAX
+
+
+def test_a_list_begins_with_what_was_measured_of_the_version_that_it_shows() -> None:
+    old, new = ({**make_evaluation(value=value), "version": version} for value, version in (("0.8", "1"), ("0.9", "2")))
+    record = record_of(make_card(version="2", evaluations=[old, old, old, new]), NAMES)
+    assert [e.value for e in record.headline] == ["0.9", "0.8", "0.8"]
+    assert [e.value for e in record.evaluations or ()] == ["0.8", "0.8", "0.8", "0.9"]
 
 
 def test_a_facet_value_that_no_sentence_can_say_is_shown_without_a_button() -> None:

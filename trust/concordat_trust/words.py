@@ -29,7 +29,7 @@ _NOT_PROVED = {
     "UNTRUSTED": "may not speak in this network; nothing of it is used",
     "STALE": "answered by too old a view of the network; nothing of it is used",
 }
-_NOTICES = {"holds_controlled_records": "This organization also holds controlled records"}
+_NOTICES = {"holds_controlled_records": "this organization also holds controlled records"}
 _REPORTED = "; this is reported, not proved"
 _FOUND = "; found by your home node"
 
@@ -67,18 +67,18 @@ def notice_words(entry: Mapping[str, Json]) -> str | None:
     notice = entry.get("notice")
     if not isinstance(notice, dict) or notice.get("mode") in (None, "none"):
         return None
-    code, contact = notice.get("code"), notice.get("contact")
+    said, contact = standing_notice(entry) or "", notice.get("contact")
     asked = f"; ask {plain(contact, length_max=200)}" if contact else ""
-    return f"says, whatever is asked: {plain(code or 'it may withhold records', length_max=70)}{asked}"
+    return f"says, whatever is asked: {said}{asked}"
 
 
 def standing_notice(entry: Mapping[str, Json]) -> str | None:
-    """Return the standing notice as a sentence of its own, without whom to ask; None when there is none."""
+    """Return the standing notice in words, without whom to ask; None when there is none."""
     notice = entry.get("notice")
     if not isinstance(notice, dict) or notice.get("mode") in (None, "none"):
         return None
     code = str(notice.get("code") or "")
-    return _NOTICES.get(code) or (plain(code, length_max=70) if code else "It may withhold records")
+    return _NOTICES.get(code) or (plain(code, length_max=70) if code else "it may withhold records")
 
 
 def purpose_words(purpose: Mapping[str, Json]) -> str:

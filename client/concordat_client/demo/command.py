@@ -125,6 +125,9 @@ def _invite(story: Story, say: Say) -> None:
     say("or ask in another terminal, as one of the three, or signed in yourself:")
     say(f"  XDG_CONFIG_HOME={layout.person_folder(person)} ./concordat search 'data sets about trials' --purpose HMB")
     say(f"  ./concordat login --home {home}")
+    say("To check a saved answer without believing any node, fetch the trust bundle from its mirror:")
+    mirror, root_sha256 = layout.addresses["online-signer"], layout.ceremony.root_sha256
+    say(f"  ./concordat trust fetch --mirror {mirror} --root-sha256 {root_sha256} --out bundle.zip")
 
 
 def _opa() -> tuple[str, str]:
