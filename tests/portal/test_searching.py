@@ -39,7 +39,7 @@ async def test_a_page_shows_who_asked_for_what_and_what_everybody_says(browser: 
     assert "text “clinical trial”" in page
     assert page.count('class="proof proved"') == 3
     assert "This answer is complete" in page
-    assert "relay-one, whom nobody has to trust" in page
+    assert "the coordinator relay-one, which nobody has to trust" in page
     assert "the coordinator’s agree" in page
 
 
@@ -265,4 +265,6 @@ async def test_a_purpose_is_chosen_once_and_offered_again(browser: Browser) -> N
     page = (await browser.get("/portal/")).text
     assert '<option value="HMB" selected>' in page
     assert 'value="yes" checked' in page
+    assert "chosen below: Health, medical or biomedical research" in page
+    assert "not chosen yet" not in page
     assert SENTENCE in page

@@ -1,5 +1,5 @@
 // Answers as they arrive. Rules of this file: the stream is a replay and asks nobody; it ends with its last event; what
-// a person is reading is neither moved nor replaced; the status line speaks at most once a second.
+// a person is reading is neither moved nor replaced; the status line speaks at most once a second, its last word at once.
 
 const SPEAK_MS = 1000;
 const answer = document.getElementById("answer");
@@ -12,9 +12,9 @@ function fromHtml(html) {
 
 let spoken = 0;
 let pending;
-function speak(text) {
+function speak(text, { isLast = false } = {}) {
   clearTimeout(pending);
-  const wait = Math.max(0, spoken + SPEAK_MS - Date.now());
+  const wait = isLast ? 0 : Math.max(0, spoken + SPEAK_MS - Date.now());
   pending = setTimeout(() => {
     spoken = Date.now();
     const line = document.getElementById("summary");
@@ -78,7 +78,7 @@ async function finish() {
   } else {
     show(whole, ["chips", "below", "completeness"]);
   }
-  speak(summary);
+  speak(summary, { isLast: true });
 }
 
 function follow(url) {
