@@ -112,13 +112,6 @@ def test_a_list_shows_what_was_measured_on_unseen_data() -> None:
     assert len(record_of(make_card(evaluations=[test] * (HEADLINE_MAX + 1)), NAMES).headline) == HEADLINE_MAX
 
 
-def test_a_list_begins_with_what_was_measured_of_the_version_that_it_shows() -> None:
-    old, new = ({**make_evaluation(value=value), "version": version} for value, version in (("0.8", "1"), ("0.9", "2")))
-    record = record_of(make_card(version="2", evaluations=[old, old, old, new]), NAMES)
-    assert [e.value for e in record.headline] == ["0.9", "0.8", "0.8"]
-    assert [e.value for e in record.evaluations or ()] == ["0.8", "0.8", "0.8", "0.9"]
-
-
 def test_a_facet_value_that_no_sentence_can_say_is_shown_without_a_button() -> None:
     facets: JsonObject = {"task": {'a "quoted" one': 2, "plain": 1}}
     view = finished_view({"facets": facets}, NAMES)

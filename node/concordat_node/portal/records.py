@@ -17,7 +17,6 @@ from concordat_trust.words import modifier_words, permission_words
 
 HEADLINE_MAX = 3
 _KINDS = {"model": "Model", "dataset": "Data set"}
-_VERSION = "Version"
 _FACTS = (
     ("task", "Task"),
     ("framework", "Framework"),
@@ -25,7 +24,7 @@ _FACTS = (
     ("license", "Licence"),
     ("origin", "Origin"),
     ("created", "Created"),
-    ("version", _VERSION),
+    ("version", "Version"),
 )
 _FIELD_WORDS = {
     "trained_on": "what it was trained on",
@@ -106,11 +105,10 @@ class Record:
 
     @property
     def headline(self) -> tuple[Evaluation, ...]:
-        """The evaluations for a list: on data that the model has not seen, where there are any; its version's first."""
-        current = dict(self.facts).get(_VERSION)
-        measured = sorted(self.evaluations or (), key=lambda evaluation: evaluation.version != current)
+        """The evaluations for a list: on data that the model has not seen, where there are any."""
+        measured = self.evaluations or ()
         unseen = tuple(evaluation for evaluation in measured if evaluation.split != "train")
-        return (unseen or tuple(measured))[:HEADLINE_MAX]
+        return (unseen or measured)[:HEADLINE_MAX]
 
 
 def record_of(record: Object, names: Mapping[str, str]) -> Record:
