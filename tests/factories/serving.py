@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,15 @@ async def served(config: uvicorn.Config) -> AsyncIterator[Address]:
         await task
 
 
+async def _all_of(reader: asyncio.StreamReader) -> bytes:
+    """Return what comes until the end. Who goes on writing to a server that has closed gets a reset for it."""
+    received = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await reader.read(65_536):
+            received += piece
+    return bytes(received)
+
+
 async def sent(address: Address, *pieces: bytes, pause_s: float = 0.0) -> tuple[bytes, float]:
     """Return all that comes back until the server closes, and after how many seconds; give up after five."""
     reader, writer = await asyncio.open_connection(*address)
@@ -41,7 +51,7 @@ async def sent(address: Address, *pieces: bytes, pause_s: float = 0.0) -> tuple[
     trickling = asyncio.create_task(trickle())
     try:
         async with asyncio.timeout(5):
-            return await reader.read(), time.monotonic() - started
+            return await _all_of(reader), time.monotonic() - started
     finally:
         trickling.cancel()
         await asyncio.gather(trickling, return_exceptions=True)

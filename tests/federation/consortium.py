@@ -101,12 +101,13 @@ class Consortium:
         *,
         ids: Mapping[OrgId, tuple[str, ...]] | None = None,
         cursors: Mapping[OrgId, PartCursor] | None = None,
+        only: frozenset[OrgId] | None = None,
         deadline_ms: int = DEADLINE_MS,
     ) -> Asked:
         """Ask as the home node does, for its signed-in analyst, and return what it believes."""
         asked, bundle = self.question() if question is None else question, self.bundle_of(HOME)
         asker = self.asker(deadline_ms)
-        return await asker.ask(asked, ids or {}, session=SESSION, bundle=bundle, cursors=cursors or {})
+        return await asker.ask(asked, ids or {}, session=SESSION, bundle=bundle, cursors=cursors or {}, only=only)
 
     def ask_events(
         self, *, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,)

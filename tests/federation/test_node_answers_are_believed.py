@@ -111,7 +111,7 @@ async def believed(question: Question, claims: RequesterClaims, part: Part) -> V
     given = document["data"][question.operation]
     results = tuple(result_from_wire(item, question.projection) for item in given["results"])
     return verify_node_answer(
-        NodeAnswer(NORTH, given["attestation"], results, given["receipt"]),
+        NodeAnswer(NORTH, given["attestation"], results, given["receipt"], given["cursor"]),
         org=NORTH,
         question=question,
         part=parse_part(asking.part),

@@ -125,7 +125,7 @@ def weaker(request: DecisionRequest) -> Iterable[DecisionRequest]:
     for key in request.approvals:
         yield replace(request, approvals={k: v for k, v in request.approvals.items() if k != key})
     for change in (
-        {"clearance": Clearance(int(request.requester.clearance) - 1)},
+        {"clearance": Clearance(max(0, int(request.requester.clearance) - 1))},
         {"country": ""},
         {"organization_type": "commercial"},
         {"pseudonym": "p-nobody"},

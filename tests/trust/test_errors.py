@@ -22,7 +22,8 @@ def test_moments_are_shown_as_dates_and_kept_as_numbers() -> None:
 
 def test_two_classes_of_one_name_in_two_modules_cannot_share_a_code() -> None:
     def elsewhere(module: str) -> None:
-        type("Sample", (OperatorError,), {"__module__": module, "__qualname__": "Sample", "code": Sample.code})
+        same = {"code": Sample.code, "sentence": Sample.sentence, "hint": Sample.hint}
+        type("Sample", (OperatorError,), {"__module__": module, "__qualname__": "Sample", **same})
 
     with pytest.raises(RuntimeError, match="share the code 'sample_of_a_sentence'"):
         elsewhere("another.module")
