@@ -26,7 +26,7 @@ from tests.documents.terminal import document
 
 NAMES = ("README.md", "docs/operate.md")
 _OURS = re.compile(r"(?:[A-Z0-9_]+=(?:\$\([^)]*\)|\S)* )*(?:\./)?concordat (.*)")
-_OTHERS = ("cp", "curl")
+_OTHERS = ("cp", "curl", "sleep")
 
 
 def arguments_of(command: str) -> list[str] | None:

@@ -37,6 +37,7 @@ SAID = {
     "concordat trust suspend": "second-university is suspended.",
     "concordat trust reinstate": "second-university is reinstated",
     "curl": "ready",
+    "sleep": "",
 }
 """What each command of operate.md says, among other things, by how it begins."""
 
@@ -105,7 +106,8 @@ def test_what_the_readme_says_to_ask_works_too(followed: Followed, tmp_path: Pat
     found = re.search(r"urn:concordat:first-hospital:model:\w+", (opened.folder / "answer.json").read_text("utf-8"))
     assert found is not None
     given = _readme_commands(home, mirror + "/", fingerprint, found.group())
-    assert [command.split()[1] for command in given] == ["login", "search", "search", "show", "trust", "verify"]
+    asked = ["login", "search", "search", "search", "show", "lineage", "trust", "verify"]
+    assert [command.split()[1] for command in given] == asked
     here = Terminal(tmp_path, opened.environment, opened.ports)
     _wait_for_the_reinstatement(here, given[0])
     for command in given:
