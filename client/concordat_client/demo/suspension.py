@@ -82,7 +82,12 @@ def parties(
 
     def asks_without() -> bool:
         with HomeClient.of(session) as client:
-            entries = objects(obj(client.ask(body).get("completeness")).get("entries"))
+            try:
+                entries = objects(obj(client.ask(body).get("completeness")).get("entries"))
+            except HomeRefused as refused:
+                if refused.remote_code == "job_not_found":
+                    return False  # the suspension came while this question was under way: its answer has ended
+                raise
         return member.organization not in {entry.get("organization") for entry in entries}
 
     def stored_answer_ended() -> bool:
