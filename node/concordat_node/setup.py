@@ -16,6 +16,7 @@ from concordat_node.registry.croissant_reader import CROISSANT_BYTES_MAX, Croiss
 from concordat_node.registry.ndjson_import import ImportReport, import_lines, read_import
 from concordat_node.registry.ndjson_import import run_import as import_records
 from concordat_node.registry.rules import LINE_BYTES_MAX, Owner
+from concordat_node.secret_file import SECRET_BYTES
 from concordat_node.settings import Settings, SettingsUnreadable, read_settings
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.bundle.errors import BundleUnavailable
@@ -24,7 +25,6 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.jwk import SigningKey, public_jwk
 from concordat_trust.keys import save_private_key
 
-SECRET_BYTES = 32
 KEY_USES = ("entity", "attestation", "query_token", "request")
 PSEUDONYM_KEY = Path("keys/pseudonym.key")
 

@@ -91,11 +91,11 @@ def _readme_commands(address: str, mirror: str, fingerprint: str, asset: str) ->
     return [command.replace("urn:concordat:ORGANIZATION:model:ID", asset) for command in found]
 
 
-def _wait_for_the_reinstatement(here: Terminal, login: str) -> None:
-    """Return when the home organization, which the text suspended and reinstated, signs people in again."""
+def _wait_for_the_reinstatement(here: Terminal, login: str, search: str) -> None:
+    """Return when every node has heard that the home organization, suspended and reinstated by the text, is back."""
     until = time.monotonic() + REINSTATED_SECONDS_MAX
-    while here.run(login).status != 0:
-        assert time.monotonic() < until, "the home node did not hear of the reinstatement"
+    while here.run(login).status != 0 or "2 of 2 organizations answered" not in here.run(search).output:
+        assert time.monotonic() < until, "not every node heard of the reinstatement"
         time.sleep(1)
 
 
@@ -109,7 +109,7 @@ def test_what_the_readme_says_to_ask_works_too(followed: Followed, tmp_path: Pat
     asked = ["login", "search", "search", "search", "show", "lineage", "trust", "verify"]
     assert [command.split()[1] for command in given] == asked
     here = Terminal(tmp_path, opened.environment, opened.ports)
-    _wait_for_the_reinstatement(here, given[0])
+    _wait_for_the_reinstatement(here, given[0], given[1])
     for command in given:
         done = here.run(command)
         assert done.status == 0, f"{command}\n{done.output}{done.errors}"

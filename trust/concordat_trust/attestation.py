@@ -14,7 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 
 from concordat_trust import jose
@@ -31,16 +31,16 @@ from concordat_trust.attestation_form import (
     parse_claims,
 )
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
-from concordat_trust.directory import KeyDirectory, keys_for
+from concordat_trust.directory import KeyDirectory
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
+from concordat_trust.signed_statement import Translation, verified_statement
 from concordat_trust.token_errors import (
     TokenIssuerUnknown,
     TokenKeyUnknown,
     TokenRefused,
     TokenSignatureInvalid,
     TokenWrongType,
-    translated,
 )
 
 __all__ = [
@@ -197,27 +197,22 @@ def verify_attestation(jws: str, *, bundle: KeyDirectory, at: int | None = None)
 
     Raises: the leaves above, OrganizationSuspended.
     """
-    try:
-        claims = jose.verify(
-            jws,
-            typ=TYP,
-            resolve=keys_for(bundle, "attestation"),
-            now=None,
-            leeway_s=jose.LEEWAY_S,
-            lifetime_max_s=None,
-            required=_REQUIRED,
-            audience=None,
-            bytes_max=ATTESTATION_BYTES_MAX,
-        )
-    except TokenRefused as error:
-        raise translated(error, _TRANSLATION) from error
+    claims = verified_statement(
+        jws,
+        typ=TYP,
+        use="attestation",
+        bundle=bundle,
+        required=_REQUIRED,
+        bytes_max=ATTESTATION_BYTES_MAX,
+        translation=_TRANSLATION,
+    )
     attestation = parse_claims(claims)
     if at is not None and not at - AGE_MAX_S <= attestation.issued_at <= at + jose.LEEWAY_S:
         raise AttestationTime(issued_at=attestation.issued_at, at=at)
     return attestation
 
 
-_TRANSLATION: Mapping[type[TokenRefused], type[RefusedDocument]] = MappingProxyType(
+_TRANSLATION: Translation = MappingProxyType(
     {
         TokenWrongType: AttestationWrongType,
         TokenIssuerUnknown: AttestationIssuerUnknown,

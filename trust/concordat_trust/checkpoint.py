@@ -13,26 +13,25 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from concordat_trust import jose
 from concordat_trust.canonical import JsonObject
-from concordat_trust.directory import KeyDirectory, keys_for
+from concordat_trust.directory import KeyDirectory
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.log_proof import EMPTY_ROOT, TREE_SIZE_MAX
 from concordat_trust.patterns import DIGEST, matching
 from concordat_trust.shape import Shape
+from concordat_trust.signed_statement import Translation, verified_statement
 from concordat_trust.token_errors import (
     TokenIssuerUnknown,
     TokenKeyUnknown,
     TokenRefused,
     TokenSignatureInvalid,
     TokenWrongType,
-    translated,
 )
 
 TYP = "concordat-checkpoint+jwt"
@@ -112,20 +111,15 @@ def verify_checkpoint(jws: str, *, bundle: KeyDirectory) -> Checkpoint:
     `bundle` is the network's state at `jose.claimed_issue_time(jws)`. Raises: leaves of CheckpointRefused,
     OrganizationSuspended.
     """
-    try:
-        claims = jose.verify(
-            jws,
-            typ=TYP,
-            resolve=keys_for(bundle, "attestation"),
-            now=None,
-            leeway_s=jose.LEEWAY_S,
-            lifetime_max_s=None,
-            required=_REQUIRED,
-            audience=None,
-            bytes_max=CHECKPOINT_BYTES_MAX,
-        )
-    except TokenRefused as error:
-        raise translated(error, _TRANSLATION) from error
+    claims = verified_statement(
+        jws,
+        typ=TYP,
+        use="attestation",
+        bundle=bundle,
+        required=_REQUIRED,
+        bytes_max=CHECKPOINT_BYTES_MAX,
+        translation=_TRANSLATION,
+    )
     checkpoint = _parsed(claims)
     if checkpoint.network != bundle.network.id:
         raise CheckpointWrongNetwork
@@ -161,7 +155,7 @@ def _parsed(claims: JsonObject) -> Checkpoint:
     return parsed
 
 
-_TRANSLATION: Mapping[type[TokenRefused], type[RefusedDocument]] = MappingProxyType(
+_TRANSLATION: Translation = MappingProxyType(
     {
         TokenWrongType: CheckpointWrongType,
         TokenIssuerUnknown: CheckpointIssuerUnknown,

@@ -11,26 +11,26 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
 from concordat_trust import jose
 from concordat_trust.canonical import JsonObject
-from concordat_trust.directory import KeyDirectory, keys_for
+from concordat_trust.directory import KeyDirectory
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.patterns import CODE, DIGEST, FRESH_ID, matching, optional_matching
 from concordat_trust.query_token import ORGANIZATIONS_MAX
 from concordat_trust.shape import DocumentMalformed, Shape
+from concordat_trust.signed_statement import Translation, verified_statement
 from concordat_trust.token_errors import (
     TokenIssuerUnknown,
     TokenKeyUnknown,
     TokenRefused,
     TokenSignatureInvalid,
     TokenWrongType,
-    translated,
 )
 from concordat_trust.vocabulary import PROVED, REPORTED, ProvedStatus, ReportedStatus
 
@@ -207,23 +207,18 @@ def verify_delivery(
 
 
 def _verified_claims(jws: str, bundle: KeyDirectory) -> JsonObject:
-    try:
-        return jose.verify(
-            jws,
-            typ=TYP,
-            resolve=keys_for(bundle, "delivery"),
-            now=None,
-            leeway_s=jose.LEEWAY_S,
-            lifetime_max_s=None,
-            required=_REQUIRED,
-            audience=None,
-            bytes_max=DELIVERY_BYTES_MAX,
-        )
-    except TokenRefused as error:
-        raise translated(error, _TRANSLATION) from error
+    return verified_statement(
+        jws,
+        typ=TYP,
+        use="delivery",
+        bundle=bundle,
+        required=_REQUIRED,
+        bytes_max=DELIVERY_BYTES_MAX,
+        translation=_TRANSLATION,
+    )
 
 
-_TRANSLATION: Mapping[type[TokenRefused], type[RefusedDocument]] = MappingProxyType(
+_TRANSLATION: Translation = MappingProxyType(
     {
         TokenWrongType: DeliveryWrongType,
         TokenIssuerUnknown: DeliveryIssuerUnknown,

@@ -25,7 +25,8 @@ from concordat_client.demo.processes import free_port
 from concordat_node.home.home_key import save_home_key
 from concordat_node.home.pseudonym import pseudonym
 from concordat_node.id_secret import ID_SECRET
-from concordat_node.setup import PSEUDONYM_KEY, SECRET_BYTES
+from concordat_node.secret_file import SECRET_BYTES
+from concordat_node.setup import PSEUDONYM_KEY
 from concordat_trust.bundle.topology import FIELDS, MEMBER_FIELDS
 from concordat_trust.canonical import Json, JsonObject, parse_object
 

@@ -33,7 +33,7 @@ from concordat_node.home.errors import (
 )
 from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
-from concordat_node.home.http_answers import HEADERS, bearer, body_of, json_answer, told
+from concordat_node.home.http_answers import FORM, HEADERS, bearer, body_of, json_answer, told
 from concordat_node.home.http_status import status_of_code
 from concordat_node.home.job_runner import Asking, following_page
 from concordat_node.home.lineage import parse_lineage
@@ -58,7 +58,6 @@ from concordat_trust.errors import ConcordatError
 COOKIE = "concordat_login"
 LABEL_MAX = 500
 FAILURE_BYTES_MAX = 65_536
-FORM = "application/x-www-form-urlencoded"
 _log = logging.getLogger("concordat.node.home")
 
 

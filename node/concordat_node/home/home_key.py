@@ -6,10 +6,9 @@ It is never made in passing: a new key gives every person a new pseudonym, and s
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
-from concordat_node.home.pseudonym import HOME_KEY_BYTES_MIN
+from concordat_node.secret_file import read_secret
 from concordat_trust.errors import OperatorError
 
 
@@ -21,16 +20,7 @@ class HomeKeyUnusable(OperatorError):
 
 def load_home_key(path: Path) -> bytes:
     """Return the key. Raises: HomeKeyUnusable when it is missing, short, or readable by others."""
-    try:
-        with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise HomeKeyUnusable(path=str(path), problem="can be read by others")
-            key = file.read(HOME_KEY_BYTES_MIN + 1)
-    except OSError as error:
-        raise HomeKeyUnusable(path=str(path), problem=f"cannot be read: {error.strerror}") from error
-    if len(key) != HOME_KEY_BYTES_MIN:
-        raise HomeKeyUnusable(path=str(path), problem=f"has not {HOME_KEY_BYTES_MIN} bytes")
-    return key
+    return read_secret(path, HomeKeyUnusable)
 
 
 def save_home_key(path: Path, key: bytes) -> None:

@@ -17,6 +17,7 @@ from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_
 from concordat_trust.errors import ConcordatError
 from concordat_trust.failure_log import without_texts
 
+FORM = "application/x-www-form-urlencoded"
 HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",

@@ -8,18 +8,15 @@ from fastapi import Request, Response
 
 from concordat_node.home.browser_cookies import browser_token
 from concordat_node.home.claims import within_caps
-from concordat_node.home.errors import ContentTypeUnsupported
 from concordat_node.home.home import Home
-from concordat_node.home.requests import BODY_BYTES_MAX
+from concordat_node.home.http_answers import FORM, body_of
 from concordat_node.home.sessions import Session
 from concordat_node.portal.forms import AskForm, read_form
 from concordat_node.portal.guard import CSRF_FIELD, check_form, check_sender, csrf_of, page_headers
 from concordat_node.portal.pages import Frame, Person, claims_words
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.canonical import JsonTooLarge
 from concordat_trust.vocabulary import Clearance
 
-FORM = "application/x-www-form-urlencoded"
 CLEARANCES = tuple(clearance.name.lower() for clearance in Clearance)
 
 
@@ -49,7 +46,7 @@ class Browsers:
         """
         check_sender(request.headers, self.home.settings)
         browser = await self.signed_in(request)
-        fields = read_form(await _body(request))
+        fields = read_form(await body_of(request, FORM))
         check_form(fields.get(CSRF_FIELD, ""), browser.token)
         return browser, fields
 
@@ -75,14 +72,3 @@ class Browsers:
         claims = within_caps(browser.session.claims, member.may_assert)
         words = claims_words(claims.to_json(), CLEARANCES)
         return Person(browser.session.subject, member.legal_name, words, csrf_of(browser.token))
-
-
-async def _body(request: Request) -> bytes:
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
-        raise ContentTypeUnsupported(media_type=FORM)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise JsonTooLarge(size=len(body), bytes_max=BODY_BYTES_MAX)
-    return bytes(body)
