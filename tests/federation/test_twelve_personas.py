@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import pytest
 
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.pseudonym import pseudonym
-from concordat_node.policy.engine import DecisionRequest, NodePolicy, Requester
+from concordat_node.policy.engine import Decision, DecisionRequest, NodePolicy, Requester
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.records import Agreement, Approval
 from concordat_node.registry.rules import Imported, ImportedAsset
@@ -38,6 +38,7 @@ from tests.federation.worlds import FULL_CLASSES, HIDDEN_CLASSES, SUMMARY_CLASSE
 DAY_S = 86_400
 NETWORK = make_network()
 ORGANIZATIONS = (NORTH, HOME, VITALIS)
+SMALL_PAGE = 15
 NODE_POLICY = NodePolicy(purposes_admitted=("GRU", "HMB", "DS", "MDS"))
 CLASSES = (*FULL_CLASSES, *SUMMARY_CLASSES, *HIDDEN_CLASSES, {"sensitivity": 2, "agreements": ("dua-ended",)})
 
@@ -115,8 +116,8 @@ class Asked:
     def token(self) -> str:
         return self.institution.sign_in(self.persona.name, self.persona.claims)
 
-    async def rest(self, path: str, body: dict[str, Any]) -> Any:
-        headers = {"authorization": f"Bearer {self.token()}"}
+    async def rest(self, path: str, body: dict[str, Any], token: str | None = None) -> Any:
+        headers = {"authorization": f"Bearer {token or self.token()}"}
         async with self.institution.client() as client:
             sent = {**body, "purpose": self.persona.purpose.to_json()}
             return (await client.post(path, json=sent, headers=headers)).json()
@@ -175,6 +176,29 @@ async def rest_search(asked: Asked) -> Ids:
     return frozenset(hit["record"]["id"] for hit in result["hits"])
 
 
+async def rest_pages(asked: Asked) -> Ids:
+    """Ask for a page, and for the next one as long as there is one: every record comes once."""
+    token = asked.token()
+    page = await asked.rest("/v1/questions", {"question": {}, "page_size": SMALL_PAGE}, token)
+    found = [hit["record"]["id"] for hit in page["hits"]]
+    while page["has_next"]:
+        page = await asked.rest(f"/v1/questions/{page['job']['id']}/next", {}, token)
+        found += [hit["record"]["id"] for hit in page["hits"]]
+    assert len(found) == len(set(found)) == (page["total"] or 0)
+    return frozenset(found)
+
+
+async def rest_search_by_address(asked: Asked) -> Ids:
+    """Ask with GET /v1/search and a sentence that names both kinds."""
+    purpose = {name: value for name, value in asked.persona.purpose.to_json().items() if value not in (None, False)}
+    flags = {"commercial": "true"} if purpose.pop("commercial", False) else {}
+    query = {"q": "models or data sets", "page_size": str(PAGE_SIZE_MAX), "purpose": purpose.pop("code"), **flags}
+    headers = {"authorization": f"Bearer {asked.token()}"}
+    async with asked.institution.client() as client:
+        result = (await client.get("/v1/search", params={**query, **purpose}, headers=headers)).json()
+    return frozenset(hit["record"]["id"] for hit in result["hits"])
+
+
 async def rest_assets(asked: Asked) -> Ids:
     found: set[str] = set()
     for start in range(0, len(ALL), 50):
@@ -222,6 +246,8 @@ INTERFACES: tuple[tuple[Interface, tuple[OrgId, ...]], ...] = (
     (signed_search, ORGANIZATIONS),
     (signed_assets, ORGANIZATIONS),
     (rest_search, ORGANIZATIONS),
+    (rest_pages, ORGANIZATIONS),
+    (rest_search_by_address, ORGANIZATIONS),
     (rest_assets, ORGANIZATIONS),
     (network_search, ORGANIZATIONS),
     (network_entities, ORGANIZATIONS),
@@ -245,12 +271,14 @@ def institution(tmp_path_factory: pytest.TempPathFactory, opa: OpaPolicyEngine) 
     made.home.home.close()
 
 
-async def _decided(persona: Persona, opa: OpaPolicyEngine) -> Ids:
-    """Return what the policy itself says that the person may see."""
+async def decisions_for(
+    persona: Persona, opa: OpaPolicyEngine, held: Mapping[str, Sequence[Imported]] = HELD
+) -> dict[AssetId, Decision]:
+    """Return what the policy itself says of everything that the person may see."""
     claims = persona.claims
-    visible: set[str] = set()
+    visible: dict[AssetId, Decision] = {}
     for org in ORGANIZATIONS:
-        grants = [item for item in HELD[org] if not isinstance(item, ImportedAsset)]
+        grants = [item for item in held[org] if not isinstance(item, ImportedAsset)]
         request = DecisionRequest(
             requester=Requester(
                 organization=HOME,
@@ -268,11 +296,16 @@ async def _decided(persona: Persona, opa: OpaPolicyEngine) -> Ids:
             agreements={item.id: item for item in grants if isinstance(item, Agreement)},
             approvals={item.id: item for item in grants if isinstance(item, Approval)},
         )
-        own = [item for item in ASSETS if item.record.id.org == org]
+        own = [item for item in held[org] if isinstance(item, ImportedAsset)]
         if (await opa.scope(request)).admitted:
             decisions = await opa.decide_classes(request, {item.policy.class_id: item.policy for item in own})
-            visible |= {str(item.record.id) for item in own if decisions[item.policy.class_id].level >= Level.SUMMARY}
-    return frozenset(visible)
+            told = {item.record.id: decisions[item.policy.class_id] for item in own}
+            visible |= {one: decision for one, decision in told.items() if decision.level >= Level.SUMMARY}
+    return visible
+
+
+async def _decided(persona: Persona, opa: OpaPolicyEngine) -> Ids:
+    return frozenset(map(str, await decisions_for(persona, opa)))
 
 
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda one: one.name)
