@@ -190,12 +190,13 @@ async def rest_pages(asked: Asked) -> Ids:
 
 async def rest_search_by_address(asked: Asked) -> Ids:
     """Ask with GET /v1/search and a sentence that names both kinds."""
-    purpose = {name: value for name, value in asked.persona.purpose.to_json().items() if value not in (None, False)}
-    flags = {"commercial": "true"} if purpose.pop("commercial", False) else {}
-    query = {"q": "models or data sets", "page_size": str(PAGE_SIZE_MAX), "purpose": purpose.pop("code"), **flags}
+    purpose = asked.persona.purpose
+    query = {"q": "models or data sets", "page_size": str(PAGE_SIZE_MAX), "purpose": purpose.code}
+    query |= {} if purpose.disease is None else {"disease": purpose.disease}
+    query |= {"commercial": "true"} if purpose.commercial else {}
     headers = {"authorization": f"Bearer {asked.token()}"}
     async with asked.institution.client() as client:
-        result = (await client.get("/v1/search", params={**query, **purpose}, headers=headers)).json()
+        result = (await client.get("/v1/search", params=query, headers=headers)).json()
     return frozenset(hit["record"]["id"] for hit in result["hits"])
 
 
