@@ -93,7 +93,7 @@ def _with_member(items: tuple[Imported, ...]) -> list[Imported]:
     ]
 
 
-def _world(folder: Path, items: tuple[Imported, ...], engine: PolicyEngine, index: Wrap) -> TestHome:
+def make_world(folder: Path, items: tuple[Imported, ...], engine: PolicyEngine, index: Wrap) -> TestHome:
     north = make_node(NETWORK, NORTH, engine=engine, index=index, entropy=Entropy("north"))  # type: ignore[arg-type]  # a leak's class
     half = len(items) // 2
     for part in (items[:half], items[half:]):
@@ -126,18 +126,26 @@ async def _seen(at_home: TestHome) -> dict[str, str]:
         for sentence in SENTENCES:
             path = await browser.search(sentence)
             seen[f"search {sentence}"] = (await browser.get(path)).text
-            told = {
-                str(data.get("organization")): data for _, _, data in events_of(await browser.get(f"{path}/events"))
-            }
-            for data in told.values():
-                data.pop("summary", None)  # counts who answered before: an order in time
-            seen[f"events {sentence}"] = json.dumps(told, sort_keys=True, default=str)
+            seen[f"events {sentence}"] = await events_without_order(browser, path)
             for number, record in enumerate((await browser.records(path))[:RECORDS_OPENED]):
                 seen[f"record {number} of {sentence}"] = (await browser.get(record)).text
     seen.update(await _seen_by_a_program(at_home))
     await at_home.home.stop()
     at_home.home.close()
-    return {place: _EXCLUDED.sub("", text) for place, text in seen.items()}
+    return {place: comparable(text) for place, text in seen.items()}
+
+
+def comparable(text: str) -> str:
+    """Return a page without what may differ."""
+    return _EXCLUDED.sub("", text)
+
+
+async def events_without_order(browser: Browser, path: str) -> str:
+    """Return what each organization's event says, without what counts who answered before."""
+    told = {str(data.get("organization")): data for _, _, data in events_of(await browser.get(f"{path}/events"))}
+    for data in told.values():
+        data.pop("summary", None)
+    return json.dumps(told, sort_keys=True, default=str)
 
 
 async def _seen_by_a_program(at_home: TestHome) -> dict[str, str]:
@@ -163,7 +171,7 @@ async def _difference(folder: Path, pair: Pair, engine: PolicyEngine, index: Wra
     shown = []
     for name, items in (("one", pair.one), ("other", pair.other)):
         (folder / name).mkdir(parents=True)
-        shown.append(await _seen(_world(folder / name, items, engine, index)))
+        shown.append(await _seen(make_world(folder / name, items, engine, index)))
     assert any(place.startswith("record") for place in shown[0]) or not pair.visible
     return next((place for place in {**shown[0], **shown[1]} if shown[0].get(place) != shown[1].get(place)), None)
 
