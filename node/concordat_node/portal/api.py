@@ -4,7 +4,7 @@ Rules of this file:
 
 * A search is asked by `POST /portal/search` and by nothing else; it becomes a stored job, and every page, reload and
   event stream reads the job. Its next page is asked for by a form too (`POST /portal/search/{id}/next`), and a record
-  when it is first opened from a search of this session; each once.
+  when it is first opened from a search of this session; each once. What failed is asked again by a form alone.
 * Pages need the cookie of a browser's session; a bearer token opens none, and the cookie opens no `/v1`.
 * An error is a page with its code and what to try. Who is not signed in gets the way to sign in.
 """
@@ -63,11 +63,12 @@ def build_portal_router(home: Home) -> APIRouter:
         ("GET", f"{ROOT}/search/{{job_id}}/answer", jobs.answer),
         ("POST", f"{ROOT}/search/{{job_id}}/next", jobs.next_page),
         ("GET", f"{ROOT}/search/{{job_id}}/record/{{asset_id}}", jobs.record_page),
+        ("POST", f"{ROOT}/search/{{job_id}}/record/{{asset_id}}", jobs.record_again),
         ("GET", f"{ROOT}/static/{{name}}", portal.static),
         ("GET", f"{ROOT}/{{rest:path}}", portal.nowhere),
     )
     for method, path, route in routes:
-        router.add_route(path, portal.showing(route), methods=[method])
+        router.add_route(path, portal.showing(route, path), methods=[method])
     return router
 
 
@@ -79,14 +80,17 @@ class _Portal:
         self._browsers = Browsers(home)
         self._root = home.settings.portal_root
 
-    def showing(self, route: Route) -> Route:
-        """Return the route with every error turned into a page."""
+    def showing(self, route: Route, pattern: str) -> Route:
+        """Return the route with every error turned into a page.
+
+        A log line names the route's `pattern`, never the path that somebody sent: it can hold line breaks and more.
+        """
 
         async def shown(request: Request) -> Response:
             try:
                 return await route(request)
             except SQLAlchemyError as error:
-                _log.error("%s: %s", request.url.path, without_texts(error))
+                _log.error("portal, %s %s: %s", request.method, pattern, without_texts(error))
                 return self._refused(HomeStorageFailed())
             except NotSignedIn:
                 return self._not_signed_in(request, self._place(request), status=401)
