@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -159,10 +160,61 @@ def test_an_origin_is_asked_once_in_a_session(sessions: SessionStore, jobs: JobS
     first, is_new = jobs.begin(new, session, now=NOW)
     assert is_new
     assert jobs.begin(new, session, now=NOW) == (first, False)
-    assert jobs.asked_before("search/record", session) == first
+    assert jobs.asked_before(new, session, now=NOW) == first
     other = sessions.open(PERSON, now=NOW)[1]
-    assert jobs.asked_before("search/record", other) is None
+    assert jobs.asked_before(new, other, now=NOW) is None
     assert jobs.begin(new, other, now=NOW)[1]
+
+
+OPENED = NewJob(PURPOSE, b"{}", "a record", origin="search/record")
+AGAIN = replace(OPENED, is_again=True)
+
+
+def test_one_that_failed_makes_room_for_a_person_who_asks_again(jobs: JobStore, session: Session) -> None:
+    failed, _ = jobs.begin(OPENED, session, now=NOW)
+    jobs.append(failed, {"entry": 1})
+    jobs.fail(failed, QuestionFailed())
+    assert jobs.begin(OPENED, session, now=NOW) == (failed, False)
+    assert jobs.asked_before(OPENED, session, now=NOW) == failed
+    assert jobs.asked_before(AGAIN, session, now=NOW) is None
+    fresh, is_new = jobs.begin(AGAIN, session, now=NOW)
+    assert is_new
+    assert fresh != failed
+    assert jobs.begin(AGAIN, session, now=NOW) == (fresh, False)
+    with pytest.raises(JobNotFound):
+        jobs.load(failed, session, now=NOW)
+    assert jobs.events(fresh, session, after=0, now=NOW) == ()
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_one_that_runs_or_is_done_is_never_asked_again(jobs: JobStore, session: Session, is_done: bool) -> None:
+    first, _ = jobs.begin(OPENED, session, now=NOW)
+    if is_done:
+        jobs.finish(first, result=b"{}", answer=b"{}", ends_at=NOW + 100)
+    assert jobs.asked_before(AGAIN, session, now=NOW) == first
+    assert jobs.begin(AGAIN, session, now=NOW) == (first, False)
+    assert jobs.load(first, session, now=NOW).state == ("done" if is_done else "running")
+
+
+def test_asking_again_leaves_what_failed_for_others_alone(
+    sessions: SessionStore, jobs: JobStore, session: Session
+) -> None:
+    other = sessions.open(PERSON, now=NOW)[1]
+    theirs, _ = jobs.begin(OPENED, other, now=NOW)
+    jobs.fail(theirs, QuestionFailed())
+    plain, _ = jobs.begin(NEW, session, now=NOW)
+    jobs.fail(plain, QuestionFailed())
+    jobs.begin(AGAIN, session, now=NOW)
+    assert jobs.load(theirs, other, now=NOW).state == "failed"
+    assert jobs.load(plain, session, now=NOW).state == "failed"
+
+
+def test_one_whose_time_is_over_is_asked_anew(jobs: JobStore, session: Session) -> None:
+    first, _ = jobs.begin(OPENED, session, now=NOW)
+    jobs.finish(first, result=b"{}", answer=b"{}", ends_at=NOW + 100)
+    assert jobs.asked_before(OPENED, session, now=NOW + 99) == first
+    assert jobs.asked_before(OPENED, session, now=NOW + 100) is None
+    assert jobs.begin(OPENED, session, now=NOW + 100)[1]
 
 
 def test_recent_searches_are_the_newest_and_no_records(jobs: JobStore, session: Session) -> None:

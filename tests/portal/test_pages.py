@@ -103,6 +103,78 @@ async def test_a_next_page_is_nobody_elses(at_home: TestHome, browser: Browser, 
     assert relay.asked == 1
 
 
+async def test_a_next_page_is_that_of_its_own_search(browser: Browser, relay: Relay) -> None:
+    one, other = await browser.search(), await browser.search(purpose="GRU")
+    pages = [await answered(browser, await next_page(browser, path)) for path in (one, other)]
+    assert len(set(pages)) == 2
+    for before, page in zip((one, other), pages, strict=True):
+        assert f'href="{before}">Previous page' in (await browser.get(page)).text
+    assert relay.asked == 4
+
+
+async def test_a_next_page_is_of_the_session_that_asked(at_home: TestHome, browser: Browser, relay: Relay) -> None:
+    first = await browser.search()
+    async with at_home.client() as client:
+        await at_home.sign_in_browser(client)
+        refused = await next_page(Browser(at_home, client), first)
+        assert (refused.status_code, code_in(refused)) == (404, "job_not_found")
+    assert relay.asked == 1
+
+
+def break_down(_handed: object) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("posts", [1, 3])
+async def test_a_page_that_failed_is_asked_again_by_its_form_alone(browser: Browser, relay: Relay, posts: int) -> None:
+    first, honest = await browser.search(), relay.changes
+    relay.changes = {**honest, "lie": break_down}
+    failed = await answered(browser, await next_page(browser, first))
+    page = (await browser.get(failed)).text
+    assert "This page could not be asked" in page
+    assert NEXT.findall(page) == [f"{first}/next"]
+    relay.changes = honest
+    await browser.get(failed)
+    assert relay.asked == 2
+    places = {await answered(browser, await next_page(browser, first)) for _ in range(posts)}
+    (second,) = places
+    assert second != failed
+    assert len(TITLES.findall((await browser.get(second)).text)) == RECORDS - PAGE_SIZE
+    assert relay.asked == 3
+
+
+async def test_a_record_that_could_not_be_asked_for_is_asked_again_by_its_form_alone(
+    browser: Browser, relay: Relay
+) -> None:
+    first, honest = await browser.search(), relay.changes
+    record = (await browser.records(first))[0]
+    relay.changes = {**honest, "lie": break_down}
+    for _ in range(2):
+        page = (await browser.get(record)).text
+        assert "The record could not be asked for" in page
+        assert f'action="{record}"' in page
+    relay.changes = honest
+    assert "The record could not be asked for" in (await browser.get(record)).text
+    assert relay.asked == 2
+    for _ in range(2):
+        sent = await browser.post(record)
+        assert (sent.status_code, sent.headers["location"]) == (303, record)
+        assert "Who says so" in (await browser.get(record)).text
+    assert relay.asked == 3
+
+
+async def test_asking_for_a_record_again_needs_a_form_of_ours_and_a_record_of_the_search(
+    browser: Browser, relay: Relay
+) -> None:
+    first = await browser.search()
+    record = (await browser.records(first))[0]
+    refused = await browser.client.post(record, data={"csrf": ""}, headers=SAME_ORIGIN)
+    assert (refused.status_code, code_in(refused)) == (403, "form_not_ours")
+    foreign = await browser.post(f"{first}/record/{make_card(HOME, 'elsewhere')['id']}")
+    assert (foreign.status_code, code_in(foreign)) == (404, "job_not_found")
+    assert relay.asked == 1
+
+
 async def test_records_of_a_next_page_open_and_the_search_is_listed_once(browser: Browser) -> None:
     first = await browser.search()
     second = await answered(browser, await next_page(browser, first))

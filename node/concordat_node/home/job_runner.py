@@ -52,7 +52,7 @@ _log = logging.getLogger("concordat.node.home")
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is to be asked, and what its person wrote; `origin` is the name under which it is asked at most once."""
+    """What is to be asked, and what its person wrote; `origin` and `is_again` as in `NewJob`."""
 
     question: Question
     ids: Mapping[OrgId, tuple[str, ...]]
@@ -60,16 +60,25 @@ class Asking:
     label: str
     origin: str = ""
     cursors: Mapping[OrgId, PartCursor] = field(default_factory=dict)
+    is_again: bool = False
+
+    def new_job(self) -> NewJob:
+        """Return what is stored of it before it is asked."""
+        question = self.question
+        return NewJob(question.purpose, question.canonical(), self.label, self.origin, self.is_again)
 
 
 def following_page(job: Job) -> Asking:
-    """Return what asks for the page after a stored one; it is asked once, however often. Raises: NextPageMissing."""
+    """Return what asks for the page after a stored one; it is asked once, and again only when that failed.
+
+    Raises: NextPageMissing.
+    """
     if job.answer is None:
         raise NextPageMissing
     saved = SavedAnswer.parse(job.answer)
     understood = understand(job.label) if job.label else None
     origin = f"{_NEXT} {page_of(job).number + 1} {job.job_id}"
-    return Asking(saved.question, {}, understood, job.label, origin, next_cursors(saved))
+    return Asking(saved.question, {}, understood, job.label, origin, next_cursors(saved), is_again=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +129,10 @@ class JobRunner:
 
         Raises: QuestionsTooMany, NotSignedIn.
         """
-        known = await self._run_blocking(lambda: self._jobs.asked_before(asking.origin, session))
+        new, now = asking.new_job(), self._clock()
+        known = await self._run_blocking(lambda: self._jobs.asked_before(new, session, now=now))
         if known is not None:
             return known
-        new = NewJob(asking.question.purpose, asking.question.canonical(), asking.label, asking.origin)
         return await self._begin(new, session, lambda running: self._ask(running, asking, session, bundle))
 
     async def start_walk(self, request: LineageRequest, session: Session, bundle: Callable[[], TrustedBundle]) -> str:

@@ -8,6 +8,7 @@ Rules of this file:
 * `running` becomes `done` or `failed`, once. An event is written with the next number of its job before anybody is told
   of it; reading events, from any number on, any number of times, never asks the network again.
 * A job may have an *origin*: a name under which a session asks at most once (a record that is opened from a search).
+  Only one that failed makes room under its name, and only for a person who says so (`is_again`): looking asks nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
 
 from concordat_node.home.database import job_events, jobs, sessions
 from concordat_node.home.errors import JobNotFound, NotSignedIn, QuestionInterrupted
@@ -34,12 +35,16 @@ EventName = Literal["organization", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A question before it is asked. `label` is what its person wrote; `origin` "" has none."""
+    """A question before it is asked. `label` is what its person wrote; `origin` "" has none.
+
+    `is_again`: a person asks for it by an action of their own, so that it takes the place of one that failed.
+    """
 
     purpose: Purpose
     question: bytes
     label: str
     origin: str = ""
+    is_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,10 @@ class JobStore:
             # The first statement writes: SQLite begins its transaction there, and two beginnings take turns.
             connection.execute(delete(jobs).where(jobs.c.ends_at <= now))
             _require_session(connection, session)
-            known = _by_origin(connection, session, new.origin)
+            known = _asked_before(connection, session, new, now)
             if known is not None:
                 return known, False
+            connection.execute(delete(jobs).where(_under(session, new.origin)))
             _keep_newest(connection, session.session_id, JOBS_PER_SESSION_MAX - 1)
             connection.execute(
                 insert(jobs).values(
@@ -114,10 +120,10 @@ class JobStore:
             )
         return job_id, True
 
-    def asked_before(self, origin: str, session: Session) -> str | None:
-        """Return the job that this session has begun under an origin, None when there is none."""
+    def asked_before(self, new: NewJob, session: Session, *, now: int) -> str | None:
+        """Return the job that `begin` would find in the place of a new one, None when it would begin one."""
         with self._engine.connect() as connection:
-            return _by_origin(connection, session, origin)
+            return _asked_before(connection, session, new, now)
 
     def append(self, job_id: str, data: JsonObject) -> None:
         """Note that an organization has answered. Raises: JobNotFound when nobody keeps the job any more."""
@@ -188,11 +194,17 @@ def _require_session(connection: Connection, session: Session) -> None:
         raise NotSignedIn
 
 
-def _by_origin(connection: Connection, session: Session, origin: str) -> str | None:
-    if not origin:
+def _under(session: Session, origin: str) -> ColumnElement[bool]:
+    return (jobs.c.session_id == session.session_id) & (jobs.c.origin == origin)
+
+
+def _asked_before(connection: Connection, session: Session, new: NewJob, now: int) -> str | None:
+    if not new.origin:
         return None
-    mine = (jobs.c.session_id == session.session_id) & (jobs.c.origin == origin)
-    found: str | None = connection.execute(select(jobs.c.job_id).where(mine)).scalar_one_or_none()
+    in_place = _under(session, new.origin) & (jobs.c.ends_at > now)
+    if new.is_again:
+        in_place &= jobs.c.state != "failed"
+    found: str | None = connection.execute(select(jobs.c.job_id).where(in_place)).scalar_one_or_none()
     return found
 
 

@@ -5,6 +5,7 @@ A page is made from the job as it is stored; making it again asks nobody.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from fastapi import Request, Response
@@ -86,14 +87,18 @@ class JobPages:
             return Response(status_code=503, headers=page_headers(self._home.settings))
         browser, parent = await self._job(request)
         asset_id = request.path_params["asset_id"]
-        if asset_id not in await self._shown(parent, browser.session):
-            raise JobNotFound
-        bundle, purpose = self._home.trusted_bundle(), obj(_question(parent).get("purpose"))
-        asking = asset_asking(asset_id, purpose, bundle, origin=f"{parent.job_id}/{asset_id}")
-        job_id = await self._home.runner.start(asking, browser.session, bundle)
+        job_id = await self._opened(parent, asset_id, browser.session)
         await self._home.runner.settled(job_id, timeout_s=RECORD_WAIT_S)
         job = await self._home.job(job_id, browser.session)
-        return await self._record(job, browser, asset_id, f"{self._root}/search/{parent.job_id}")
+        back = f"{self._root}/search/{parent.job_id}"
+        return await self._record(job, browser, asset_id, back, again=f"{back}/record/{asset_id}")
+
+    async def record_again(self, request: Request) -> Response:
+        browser, _ = await self._browsers.form(request)
+        parent = await self._home.job(request.path_params["job_id"], browser.session)
+        asset_id = request.path_params["asset_id"]
+        await self._opened(parent, asset_id, browser.session, is_again=True)
+        return self._browsers.redirect(f"{self._root}/search/{parent.job_id}/record/{asset_id}")
 
     async def events(self, request: Request) -> Response:
         browser, job = await self._job(request)
@@ -117,7 +122,7 @@ class JobPages:
         browser = await self._browsers.signed_in(request)
         return browser, await self._home.job(request.path_params["job_id"], browser.session)
 
-    async def _record(self, job: Job, browser: SignedInBrowser, asset_id: str, back: str) -> Response:
+    async def _record(self, job: Job, browser: SignedInBrowser, asset_id: str, back: str, again: str = "") -> Response:
         view: RecordView | None = None
         if job.result is not None:
             result = _read(job.result)
@@ -130,10 +135,19 @@ class JobPages:
             view=view,
             failure=_failure(job),
             back=back,
+            again=again,
             asset_id=asset_id,
             root_sha256=self._home.trusted_bundle().root_sha256,
         )
         return self._browsers.page(html)
+
+    async def _opened(self, parent: Job, asset_id: str, session: Session, *, is_again: bool = False) -> str:
+        """Return the job of a record that a search shows; it is asked once. Raises: JobNotFound."""
+        if asset_id not in await self._shown(parent, session):
+            raise JobNotFound
+        bundle, purpose = self._home.trusted_bundle(), obj(_question(parent).get("purpose"))
+        asking = asset_asking(asset_id, purpose, bundle, origin=f"{parent.job_id}/{asset_id}")
+        return await self._home.runner.start(replace(asking, is_again=is_again), session, bundle)
 
     async def _events(self, job_id: str, session: Session) -> tuple[JobEvent, ...]:
         home, now = self._home, self._home.clock()
