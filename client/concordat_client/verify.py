@@ -7,14 +7,13 @@ with `--pin`. Every signature is checked against the network as it was when it w
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from concordat_client.exits import Exit
 
 if TYPE_CHECKING:
-    from concordat_trust.answer import VerifiedSavedAnswer
     from concordat_trust.bundle.trusted import TrustedBundle
 
 ANSWER_BYTES_MAX = 64_000_000
@@ -49,6 +48,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
     """Verify and say in words what was checked."""
     from concordat_client.config import config_dir, pin_root
     from concordat_client.plain_text import as_json
+    from concordat_client.verify_words import answer_lines
     from concordat_trust.answer import SavedAnswer, verify_saved_answer
     from concordat_trust.saved_walk import first_answer, is_saved_walk
 
@@ -59,11 +59,11 @@ def run_verify(arguments: argparse.Namespace) -> int:
     verified = verify_saved_answer(data, bundle_at=bundle_reader(arguments, root_sha256))
     if arguments.pin and arguments.root_sha256:
         pin_root(config_dir(), verified.saved.network, root_sha256)
-    records = sum(len(answer.records) for answer in verified.answers)
     if arguments.json:
+        records = len(verified.explanation.records)
         print(as_json({"ok": True, "records_proven": records, **verified.explanation.to_json()}))
     else:
-        for line in _lines(verified, records, arguments.at):
+        for line in answer_lines(verified, at=arguments.at):
             print(line)
     return Exit.DONE
 
@@ -71,24 +71,20 @@ def run_verify(arguments: argparse.Namespace) -> int:
 def _verify_walk(data: bytes, arguments: argparse.Namespace, root_sha256: str) -> int:
     """Verify every round of a saved walk, walk it again, and say so."""
     from concordat_client.config import config_dir, pin_root
-    from concordat_client.lineage import picture_lines
-    from concordat_client.plain_text import as_json, plain
+    from concordat_client.plain_text import as_json
+    from concordat_client.verify_words import walk_lines
     from concordat_trust.saved_walk import verify_saved_walk
 
     verified = verify_saved_walk(data, bundle_at=bundle_reader(arguments, root_sha256))
-    first = verified.rounds[0].saved
     if arguments.pin and arguments.root_sha256:
-        pin_root(config_dir(), first.network, root_sha256)
-    records = sum(len(answer.records) for each in verified.rounds for answer in each.answers)
-    picture = verified.picture.to_json()
+        pin_root(config_dir(), verified.rounds[0].saved.network, root_sha256)
     if arguments.json:
         rounds = [each.explanation.to_json() for each in verified.rounds]
+        records = sum(len(each.explanation.records) for each in verified.rounds)
+        picture = verified.picture.to_json()
         print(as_json({"ok": True, "picture": picture, "records_proven": records, "rounds": list(rounds)}))
         return Exit.DONE
-    print(f"This walk holds. Network {plain(first.network)}, root fingerprint {first.root_sha256}.")
-    print(f"  rounds    {len(verified.rounds)}: each verified by itself, each asks what follows from those before it")
-    print(f"  records   {records}: each is byte for byte what its organization signed")
-    for line in picture_lines(picture):
+    for line in walk_lines(verified):
         print(line)
     return Exit.DONE
 
@@ -133,25 +129,3 @@ def _read(path: Path) -> bytes:
             return file.read(ANSWER_BYTES_MAX + 1)
     except OSError as error:
         raise AnswerFileUnusable(path=str(path), problem=error.strerror) from error
-
-
-def _lines(verified: VerifiedSavedAnswer, records: int, at: str | None) -> Iterator[str]:
-    from concordat_client.plain_text import plain
-    from concordat_client.render import completeness_lines
-    from concordat_trust.times import time_words
-
-    told, token, saved = verified.explanation, verified.token, verified.saved
-    yield f"This answer holds. Network {plain(saved.network)}, root fingerprint {saved.root_sha256}."
-    yield f"  asked     by {token.issuer} for its person {plain(token.subject)}, {time_words(token.issued_at)},"
-    purpose = plain(saved.question.purpose.code)
-    yield f"            purpose {purpose}; the question and every part are those that were signed"
-    way = "by its own node alone" if told.coordinator is None else f"through {told.coordinator}, whose delivery matches"
-    yield f"  carried   {way}"
-    yield f"  records   {records}: each is byte for byte what its organization signed, none was added or left out"
-    yield "  result    order, sums and completeness were computed again from these records and the network's roster"
-    receipts = sum(answer.receipt is not None for answer in verified.answers)
-    yield f"  logged    {receipts} answers: each is in the disclosure log that its organization signed"
-    when = "the time of each signature" if at is None else plain(at)
-    yield f"  bundle    verified offline at {when}: root {told.bundle.root}, targets {told.bundle.targets}"
-    result = verified.merged.to_json()
-    yield from completeness_lines({**result, "coordinator": told.coordinator or "none", "findings": []})

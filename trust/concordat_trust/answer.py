@@ -134,7 +134,9 @@ def verify_saved_answer(data: bytes, *, bundle_at: BundleAt) -> VerifiedSavedAns
             token=token,
             question=saved.question,
             coordinator=coordinator,
-            bundle=BundleSeen(bundle.network.id, bundle.root_sha256, view.root, view.targets, view.snapshot),
+            bundle=BundleSeen(
+                bundle.network.id, bundle.network.name, bundle.root_sha256, view.root, view.targets, view.snapshot
+            ),
             answers=answers,
             merged=merged,
         ),

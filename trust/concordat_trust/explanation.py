@@ -17,6 +17,7 @@ from concordat_trust.node_answer import VerifiedAnswer
 from concordat_trust.query_token import VerifiedToken
 from concordat_trust.question import Question
 from concordat_trust.receipt import VerifiedReceipt
+from concordat_trust.reservations import Reservation, reservations_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class BundleSeen:
     """The state of the network that the answer was verified against."""
 
     network: str
+    name: str
     root_sha256: str
     root: int
     targets: int
@@ -31,6 +33,7 @@ class BundleSeen:
 
     def to_json(self) -> JsonObject:
         return {
+            "name": self.name,
             "network": self.network,
             "root": self.root,
             "root_sha256": self.root_sha256,
@@ -71,11 +74,17 @@ class Explanation:
     records: tuple[ProvenRecord, ...]
     complete: bool
 
+    @property
+    def reservations(self) -> tuple[Reservation, ...]:
+        """Return what the verification cannot exclude."""
+        return reservations_of(self.entries, home=self.token.issuer, coordinator=self.coordinator)
+
     def to_json(self) -> JsonObject:
-        """Return {asked, bundle, organizations, records, missing, complete}."""
+        """Return {asked, bundle, organizations, records, missing, complete, cannot_exclude}."""
         return {
             "asked": self._asked(),
             "bundle": self.bundle.to_json(),
+            "cannot_exclude": [reservation.to_json() for reservation in self.reservations],
             "complete": self.complete,
             "missing": [
                 {
