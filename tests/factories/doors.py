@@ -18,7 +18,7 @@ from concordat_coordinator.api.door import RelayDoor
 from concordat_coordinator.relay import RelayKeys, RelayService
 from concordat_node.doors.api import NETWORK_PATH, SUBGRAPH_PATH, build_doors_router
 from concordat_node.home.claims import PersonClaims
-from concordat_node.home.sessions import Person
+from concordat_node.home.person import Person
 from concordat_node.policy.engine import NodePolicy, PolicyEngine
 from concordat_node.registry.rules import Imported
 from concordat_node.search.index import SearchIndex

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from concordat_node.home.claims import PersonClaims
+from concordat_node.home.person import SignIn
 from concordat_node.home.sessions import Session
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registration.documents import document
@@ -55,7 +56,8 @@ def opa() -> Iterator[OpaPolicyEngine]:
 
 
 def registrar() -> Registrar:
-    return decide_registrar(Session("session-1", "ada", PersonClaims("staff", "researcher", 2, True), NOW))
+    claims = PersonClaims("staff", "researcher", 2, True)
+    return decide_registrar(Session("session-1", "ada", claims, NOW, SignIn(NOW)), now=NOW)
 
 
 def registration_of(node: TestNode) -> Registration:

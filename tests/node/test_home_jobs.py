@@ -13,7 +13,8 @@ from concordat_node.home.claims import PersonClaims
 from concordat_node.home.database import open_home_database
 from concordat_node.home.errors import JobNotFound, NotSignedIn, QuestionFailed, QuestionInterrupted
 from concordat_node.home.jobs import JOB_ID_LENGTH_MAX, JOBS_PER_SESSION_MAX, JobStore, NewJob
-from concordat_node.home.sessions import Person, Session, SessionStore
+from concordat_node.home.person import Person
+from concordat_node.home.sessions import Session, SessionStore
 from concordat_trust.question import Purpose
 from tests.factories.home import Entropy
 from tests.factories.network import NOW
@@ -235,3 +236,33 @@ def test_what_an_earlier_process_left_running_has_failed(jobs: JobStore, session
 def test_an_unknown_id_is_as_absent_as_somebody_elses(jobs: JobStore, session: Session, job_id: str) -> None:
     with pytest.raises(JobNotFound):
         jobs.load(job_id, session, now=NOW)
+
+
+def test_the_oldest_searches_of_a_person_make_room_over_all_sessions(
+    engine: Engine, sessions: SessionStore, session: Session
+) -> None:
+    size = len(b"{}" * 2) + len(b"{}" + b"{}" + b'{"saved":1}') - 2 + len(b'{"entry":1}')
+    jobs = JobStore(engine, entropy=Entropy("jobs"), still=tuple, bytes_max=2 * size)
+    other_session = sessions.open(PERSON, now=NOW)[1]
+    stranger = sessions.open(Person("person-2", PERSON.claims), now=NOW)[1]
+    foreign = stored(jobs, stranger)
+    first, second = stored(jobs, session), stored(jobs, other_session, now=NOW + 1)
+    assert jobs.load(first, session, now=NOW).state == "done"
+    third = stored(jobs, session, now=NOW + 2)
+    with pytest.raises(JobNotFound):
+        jobs.load(first, session, now=NOW)
+    assert jobs.load(second, other_session, now=NOW).state == "done"
+    assert jobs.load(third, session, now=NOW).state == "done"
+    assert jobs.load(foreign, stranger, now=NOW).state == "done"
+
+
+def test_neither_what_runs_nor_what_has_just_ended_makes_room(engine: Engine, session: Session) -> None:
+    jobs = JobStore(engine, entropy=Entropy("jobs"), still=tuple, bytes_max=1)
+    running, _ = jobs.begin(NEW, session, now=NOW)
+    ended = stored(jobs, session, now=NOW + 1)
+    assert jobs.load(running, session, now=NOW).state == "running"
+    assert jobs.load(ended, session, now=NOW).state == "done"
+    last = stored(jobs, session, now=NOW + 2)
+    with pytest.raises(JobNotFound):
+        jobs.load(ended, session, now=NOW)
+    assert jobs.load(last, session, now=NOW).state == "done"

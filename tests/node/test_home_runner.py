@@ -12,7 +12,8 @@ import pytest
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.errors import JobNotFound, QuestionInterrupted, QuestionsTooMany
 from concordat_node.home.job_runner import RUNNING_MAX, RUNNING_PER_PERSON_MAX, Asking, JobRunner
-from concordat_node.home.sessions import Person, Session
+from concordat_node.home.person import Person
+from concordat_node.home.sessions import Session
 from tests.factories.answers import demo_network, make_question
 from tests.factories.home import TestHome, make_home
 from tests.factories.portal import RELAY_ENDPOINT, Relay

@@ -20,8 +20,9 @@ from concordat_node.home.errors import (
     PersonNotMapped,
 )
 from concordat_node.home.home_key import HomeKeyUnusable, load_home_key, save_home_key
+from concordat_node.home.person import Person
 from concordat_node.home.pseudonym import pseudonym
-from concordat_node.home.sessions import SESSIONS_PER_SUBJECT_MAX, Person, SessionKind, SessionStore
+from concordat_node.home.sessions import SESSIONS_PER_SUBJECT_MAX, SessionKind, SessionStore
 from concordat_node.home.settings import is_trustworthy_url, parse_home_settings
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.question import Purpose

@@ -10,7 +10,7 @@ from concordat_node.home.database import open_home_database
 from concordat_node.home.errors import LoginCodeInvalid
 from concordat_node.home.login_store import LoginStore
 from concordat_node.home.pending import ClientRequest
-from concordat_node.home.sessions import Person
+from concordat_node.home.person import Person
 from concordat_trust.encoding import sha256_b64u
 from tests.factories.network import NOW
 from tests.factories.node import Entropy

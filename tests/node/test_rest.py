@@ -12,20 +12,22 @@ import pytest
 from sqlalchemy import func, select
 
 from concordat_node.home.claims import PersonClaims
+from concordat_node.home.person import SignIn
 from concordat_node.home.sessions import Session
 from concordat_node.home.settings import parse_home_settings
 from concordat_node.registration import idempotency
 from concordat_node.registration.api import DOCUMENT_BYTES_MAX
-from concordat_node.registration.errors import NotRegistrar
+from concordat_node.registration.errors import NotRegistrar, RegistrarSignInOld
 from concordat_node.registration.idempotency import KEPT_MAX, KEPT_S, Answer, Once
-from concordat_node.registration.registrar import Registrar, decide_registrar
-from concordat_node.registration.registration import LIST_MAX, Asked
+from concordat_node.registration.registrar import REGISTRAR_SIGN_IN_S, Registrar, decide_registrar
+from concordat_node.registration.registration import LIST_MAX, Asked, etag
+from concordat_node.registry.entries import CHANGE_KEPT_S
 from concordat_node.registry.entry_tables import IDEMPOTENT_ANSWER, KEY_LENGTH, REGISTRY_CHANGE, REGISTRY_ENTRY
 from concordat_node.registry.ndjson_import import ImportReport, import_ndjson
 from concordat_node.registry.store import RegistryStore
 from concordat_node.search.index_writer import PostingWriter
 from tests.factories.answers import demo_network
-from tests.factories.home import home_settings_json
+from tests.factories.home import HOME, home_settings_json
 from tests.factories.network import NOW
 from tests.factories.registry import agreement_fields, approval_fields, asset_fields, ndjson_line
 from tests.factories.rest import (
@@ -41,6 +43,7 @@ from tests.factories.rest import (
     matching,
     registered,
 )
+from tests.factories.suspension import after_suspending
 
 STATISTICS = demo_network().bundle.statistics
 
@@ -90,9 +93,34 @@ async def test_only_the_mapped_claim_makes_a_registrar(door: RestDoor) -> None:
 def test_a_registrar_is_made_by_the_decision_alone() -> None:
     session = Session("session-1", "person-1", PersonClaims("staff", "researcher", 2), NOW)
     with pytest.raises(NotRegistrar):
-        decide_registrar(session)
+        decide_registrar(session, now=NOW)
     with pytest.raises(RuntimeError):
         Registrar(object(), "person-1")  # type: ignore[arg-type]
+
+
+async def test_a_registrar_signs_in_again_each_hour(door: RestDoor, registrar: httpx.AsyncClient) -> None:
+    for _ in range(2):  # a session that is used does not become idle
+        door.at_home.clock.now += REGISTRAR_SIGN_IN_S // 2
+        assert (await registrar.get(ASSETS)).status_code == 200
+    door.at_home.clock.now += 1
+    assert code_of(await registrar.get(ASSETS)) == (403, "registrar_sign_in_old")
+
+
+def test_a_session_that_does_not_say_when_it_began_makes_no_registrar() -> None:
+    session = Session("session-1", "person-1", PersonClaims("staff", "researcher", 2, is_registrar=True), NOW)
+    with pytest.raises(RegistrarSignInOld):
+        decide_registrar(session, now=NOW)
+
+
+async def test_a_suspended_organization_keeps_its_own_registry(door: RestDoor, registrar: httpx.AsyncClient) -> None:
+    made = await registered(registrar)
+    door.at_home.bundles[0] = after_suspending(door.at_home.network, HOME)
+    assert (await registrar.get(asset_path())).status_code == 200
+    changed = await registrar.put(asset_path(), json=asset_fields(title="New"), headers=matching(made))
+    assert changed.status_code == 200
+    async with door.client() as again:
+        assert (await again.delete(asset_path(), headers=matching(changed))).status_code == 204
+        assert code_of(await again.get("/v1/search?q=models&purpose=HMB")) == (403, "organization_suspended")
 
 
 # ------------------------------------------------------------------------------------------------ whole entries
@@ -373,8 +401,10 @@ def test_the_newest_answers_of_a_person_are_kept(door: RestDoor) -> None:
 
 
 async def test_the_same_request_at_the_same_moment_has_one_effect(door: RestDoor) -> None:
-    session = Session("session-1", "person-1", PersonClaims("staff", "researcher", 2, is_registrar=True), NOW)
-    asked = Asked(decide_registrar(session), once=Once("k", "0" * 64))
+    session = Session(
+        "session-1", "person-1", PersonClaims("staff", "researcher", 2, is_registrar=True), NOW, SignIn(NOW)
+    )
+    asked = Asked(decide_registrar(session, now=NOW), once=Once("k", "0" * 64))
     answers: list[Answer] = []
 
     def create() -> None:
@@ -416,3 +446,19 @@ async def test_a_change_and_its_note_are_one_transaction(door: RestDoor, registr
     with door.database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(REGISTRY_ENTRY)).scalar_one() == 0
     assert RegistryStore(door.database).classes() == {}
+
+
+async def test_a_change_is_listed_for_two_years(door: RestDoor, registrar: httpx.AsyncClient) -> None:
+    made = await registered(registrar)
+    session = Session("s", "person-1", PersonClaims("staff", "researcher", 2, is_registrar=True), NOW, SignIn(NOW))
+
+    def change_after(age_s: int, if_match: str) -> str:
+        door.clock.now = NOW + age_s
+        asked = Asked(decide_registrar(session, now=NOW), if_match=if_match)
+        document = ndjson_line(asset_fields(title=f"After {age_s}"))
+        return etag(door.registration.replace(asked, ("asset", asset_path().rpartition("/")[2]), document).revision)
+
+    tag = change_after(CHANGE_KEPT_S - 1, made.headers["etag"])
+    assert [change[2] for change in changes_of(door)] == ["created", "changed"]
+    change_after(CHANGE_KEPT_S, tag)
+    assert [change[2] for change in changes_of(door)] == ["changed", "changed"]

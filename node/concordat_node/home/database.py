@@ -10,7 +10,6 @@ import hashlib
 from pathlib import Path
 
 from sqlalchemy import (
-    Boolean,
     Column,
     Engine,
     ForeignKey,
@@ -30,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from concordat_node.home.errors import HomeStorageFailed
 
-LAYOUT = 4
+LAYOUT = 5
 _metadata = MetaData()
 
 sessions = Table(
@@ -40,10 +39,7 @@ sessions = Table(
     Column("session_id", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("affiliation", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("clearance", Integer, nullable=False),
-    Column("is_registrar", Boolean, nullable=False),
+    Column("person", LargeBinary, nullable=False),
     Column("created_at", Integer, nullable=False),
     Column("used_at", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
@@ -54,10 +50,7 @@ used_logins = Table(
     _metadata,
     Column("state_hash", Text, primary_key=True),
     Column("subject", Text, nullable=False),
-    Column("affiliation", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("clearance", Integer, nullable=False),
-    Column("is_registrar", Boolean, nullable=False),
+    Column("person", LargeBinary, nullable=False),
     Column("is_confirmed", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
     Index("used_login_subject", "subject"),
@@ -69,10 +62,7 @@ login_codes = Table(
     Column("code_hash", Text, primary_key=True),
     Column("client_challenge", Text, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("affiliation", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("clearance", Integer, nullable=False),
-    Column("is_registrar", Boolean, nullable=False),
+    Column("person", LargeBinary, nullable=False),
     Column("ends_at", Integer, nullable=False),
 )
 
@@ -93,6 +83,7 @@ jobs = Table(
     Column("created_at", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
     Index("job_session", "session_id", "created_at"),
+    Index("job_subject", "subject", "created_at"),
     UniqueConstraint("session_id", "origin"),
 )
 

@@ -67,6 +67,13 @@ class Home:
     async def session(self, token: str, *, kind: SessionKind) -> Session:
         """Return the session of a token, and note its use. Raises: OrganizationSuspended (the own one), NotSignedIn."""
         self.own_standing()
+        return await self.local_session(token, kind=kind)
+
+    async def local_session(self, token: str, *, kind: SessionKind = "program") -> Session:
+        """Return a session for what concerns this organization alone, also while it is suspended. Raises: NotSignedIn.
+
+        Nothing that asks the network, or shows what came from it, may use this one.
+        """
         now = self.clock()
         return await self.run_blocking(lambda: self.sessions.resolve(token, now=now, kind=kind))
 

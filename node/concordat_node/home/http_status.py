@@ -28,6 +28,7 @@ from concordat_node.registration.errors import (
     IdempotencyKeyInvalid,
     NotRegistrar,
     PreconditionRequired,
+    RegistrarSignInOld,
     RevisionChanged,
 )
 from concordat_node.registry.errors import EntryDeleted
@@ -56,6 +57,7 @@ _STATUS: dict[type[ConcordatError], int] = {
     QuestionsTooMany: 429,
     QueryMalformed: 400,
     NotRegistrar: 403,
+    RegistrarSignInOld: 403,
     EntryUnknown: 404,
     EntryExists: 409,
     EntryNotDeleted: 409,

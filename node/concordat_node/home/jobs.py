@@ -7,6 +7,8 @@ Rules of this file:
   never was are the same refusal.
 * `running` becomes `done` or `failed`, once. An event is written with the next number of its job before anybody is told
   of it; reading events, from any number on, any number of times, never asks the network again.
+* The searches of one person hold at most `BYTES_PER_SUBJECT_MAX`, over all sessions: the oldest that are not running
+  make room when one has ended. What runs is bounded elsewhere: by count, and by what a relay may send.
 * A job may have an *origin*: a name under which a session asks at most once (a record that is opened from a search).
   Only one that failed makes room under its name, and only for a person who says so (`is_again`): looking asks nobody.
 """
@@ -28,6 +30,7 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.question import Purpose
 
 JOBS_PER_SESSION_MAX = 50
+BYTES_PER_SUBJECT_MAX = 256_000_000
 JOB_ID_LENGTH_MAX = 64
 JobState = Literal["running", "done", "failed"]
 EventName = Literal["organization", "done", "failed"]
@@ -84,8 +87,16 @@ StillShown = Callable[[Sequence[JobEvent]], tuple[JobEvent, ...]]
 class JobStore:
     """The tables of stored searches. Every method is one transaction and blocks; call it off the event loop."""
 
-    def __init__(self, engine: Engine, *, entropy: Callable[[int], bytes], still: StillShown) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        entropy: Callable[[int], bytes],
+        still: StillShown,
+        bytes_max: int = BYTES_PER_SUBJECT_MAX,
+    ) -> None:
         self._engine = engine
+        self._bytes_max = bytes_max
         self._entropy = entropy
         self._still = still
 
@@ -181,6 +192,7 @@ class JobStore:
                 later = (jobs.c.job_id == job_id) & (jobs.c.ends_at > ends_at)
                 connection.execute(update(jobs).where(later).values(ends_at=ends_at))
             _write_event(connection, job_id, name, data)
+            _make_room(connection, job_id, self._bytes_max)
 
 
 def purpose_bytes(purpose: Purpose) -> bytes:
@@ -251,3 +263,21 @@ def _keep_newest(connection: Connection, session_id: str, count: int) -> None:
     mine = select(jobs.c.job_id).where(jobs.c.session_id == session_id)
     kept = mine.order_by(jobs.c.created_at.desc(), jobs.c.job_id).limit(count)
     connection.execute(delete(jobs).where((jobs.c.session_id == session_id) & jobs.c.job_id.not_in(kept)))
+
+
+def _make_room(connection: Connection, job_id: str, bytes_max: int) -> None:
+    """Drop the oldest searches of a job's person until the rest fits; neither that job nor any that is running."""
+    events = select(func.coalesce(func.sum(func.length(job_events.c.data)), 0)).where(
+        job_events.c.job_id == jobs.c.job_id
+    )
+    blobs = (jobs.c.question, jobs.c.result, jobs.c.answer, jobs.c.failure)
+    size = sum((func.coalesce(func.length(blob), 0) for blob in blobs), events.scalar_subquery())
+    subject = select(jobs.c.subject).where(jobs.c.job_id == job_id).scalar_subquery()
+    stored = select(jobs.c.job_id, jobs.c.state, size.label("size")).where(jobs.c.subject == subject)
+    total, dropped = 0, []
+    for row in connection.execute(stored.order_by(jobs.c.created_at.desc(), jobs.c.job_id)):
+        total += row.size
+        if total > bytes_max and row.state != "running" and row.job_id != job_id:
+            total -= row.size
+            dropped.append(row.job_id)
+    connection.execute(delete(jobs).where(jobs.c.job_id.in_(dropped)))

@@ -36,8 +36,9 @@ from concordat_node.home.errors import (
 from concordat_node.home.login_cookies import LoginCookies
 from concordat_node.home.login_store import LoginStore
 from concordat_node.home.pending import CONFIRM_S, PENDING_S, ClientRequest, Confirmation, PendingLogin
+from concordat_node.home.person import Person, SignIn
 from concordat_node.home.provider import IdentityProvider
-from concordat_node.home.sessions import Person, Session, SessionStore
+from concordat_node.home.sessions import Session, SessionStore
 from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
 
@@ -165,7 +166,7 @@ class Login:
         if "error" in query or not 0 < len(code) <= CODE_LENGTH_MAX:
             raise LoginRefusedByProvider
         claims = await self._provider.identify(code, verifier=verifier, nonce=nonce, now=now)
-        return Person(str(claims["sub"]), map_claims(claims, self._mapping))
+        return Person(str(claims["sub"]), map_claims(claims, self._mapping), SignIn(now))
 
     def _secret(self) -> str:
         return b64u(self._entropy(_SECRET_BYTES))

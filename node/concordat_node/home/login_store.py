@@ -17,11 +17,10 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_not
 
-from concordat_node.home.claims import PersonClaims
 from concordat_node.home.database import hashed, login_codes, used_logins
 from concordat_node.home.errors import LoginCodeInvalid, LoginStateInvalid, LoginsTooMany, LoginVerifierMismatch
 from concordat_node.home.pending import CONFIRM_S, PENDING_S, ClientRequest
-from concordat_node.home.sessions import Person
+from concordat_node.home.person import Person, person_bytes, read_person
 from concordat_trust.encoding import b64u, sha256_b64u
 
 LOGINS_PER_PERSON_MAX = 30
@@ -79,7 +78,7 @@ class LoginStore:
             raise LoginCodeInvalid
         if not hmac.compare_digest(sha256_b64u(verifier.encode("utf-8")), row.client_challenge):
             raise LoginVerifierMismatch
-        return Person(row.subject, PersonClaims(row.affiliation, row.role, row.clearance, row.is_registrar))
+        return read_person(row.person)
 
 
 def _unconfirmed(connection: Connection, state: str, now: int) -> Person:
@@ -87,15 +86,8 @@ def _unconfirmed(connection: Connection, state: str, now: int) -> Person:
     row = connection.execute(select(used_logins).where(wanted)).one_or_none()
     if row is None or now >= row.ends_at:
         raise LoginStateInvalid
-    return Person(row.subject, PersonClaims(row.affiliation, row.role, row.clearance, row.is_registrar))
+    return read_person(row.person)
 
 
-def _columns(person: Person) -> dict[str, str | int]:
-    claims = person.claims
-    return {
-        "subject": person.subject,
-        "affiliation": claims.affiliation,
-        "role": claims.role,
-        "clearance": claims.clearance,
-        "is_registrar": claims.is_registrar,
-    }
+def _columns(person: Person) -> dict[str, str | bytes]:
+    return {"subject": person.subject, "person": person_bytes(person)}

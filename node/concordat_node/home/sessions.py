@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, or_, select, upd
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.database import hashed, sessions
 from concordat_node.home.errors import NotSignedIn
+from concordat_node.home.person import UNKNOWN_SIGN_IN, Person, SignIn, person_bytes, read_person
 from concordat_trust.encoding import b64u
 
 TOKEN_BYTES = 32
@@ -34,14 +35,7 @@ class Session:
     subject: str
     claims: PersonClaims
     ends_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A signed-in person before there is a session: the provider's subject and the mapped claims."""
-
-    subject: str
-    claims: PersonClaims
+    sign_in: SignIn = UNKNOWN_SIGN_IN
 
 
 class SessionStore:
@@ -56,7 +50,7 @@ class SessionStore:
     def open(self, person: Person, *, now: int, kind: SessionKind = "program") -> tuple[str, Session]:
         """Return a new token, to be shown once, and its session."""
         token = b64u(self._entropy(TOKEN_BYTES))
-        session = Session(b64u(self._entropy(16)), person.subject, person.claims, now + self._absolute_s)
+        session = _session(b64u(self._entropy(16)), person, now + self._absolute_s)
         with self._engine.begin() as connection:
             self._sweep(connection, now)
             _keep_newest(connection, person.subject, SESSIONS_PER_SUBJECT_MAX - 1)
@@ -66,10 +60,7 @@ class SessionStore:
                     session_id=session.session_id,
                     kind=kind,
                     subject=session.subject,
-                    affiliation=session.claims.affiliation,
-                    role=session.claims.role,
-                    clearance=session.claims.clearance,
-                    is_registrar=session.claims.is_registrar,
+                    person=person_bytes(person),
                     created_at=now,
                     used_at=now,
                     ends_at=session.ends_at,
@@ -88,8 +79,7 @@ class SessionStore:
             if now - row.used_at >= USED_AT_STEP_S:
                 mine = sessions.c.token_hash == row.token_hash
                 connection.execute(update(sessions).where(mine).values(used_at=now))
-        claims = PersonClaims(row.affiliation, row.role, row.clearance, row.is_registrar)
-        return Session(row.session_id, row.subject, claims, row.ends_at)
+        return _session(row.session_id, read_person(row.person), row.ends_at)
 
     def close(self, token: str, *, kind: SessionKind = "program") -> str:
         """End the session of a token and its stored searches; return its id. Raises: NotSignedIn when there is none."""
@@ -110,6 +100,10 @@ class SessionStore:
     def _sweep(self, connection: Connection, now: int) -> None:
         over = or_(sessions.c.ends_at <= now, sessions.c.used_at <= now - self._idle_s)
         connection.execute(delete(sessions).where(over))
+
+
+def _session(session_id: str, person: Person, ends_at: int) -> Session:
+    return Session(session_id, person.subject, person.claims, ends_at, person.sign_in)
 
 
 def _keep_newest(connection: Connection, subject: str, count: int) -> None:

@@ -5,6 +5,7 @@ Rules of this file:
 * First the session, then the decision whether it is a registrar's, then everything else: whoever is none gets one
   answer, whatever the address names, whatever the body is, and whatever the registry holds.
 * A change needs If-Match (creating apart) and may carry an Idempotency-Key. ETags are revisions, and only here.
+* The registry is the organization's own: a suspension by the network closes no address here.
 * Nothing is decided here but that: documents are read by the rules of an import line.
 """
 
@@ -165,8 +166,8 @@ class _Door:
     registration: Registration
 
     async def registrar(self, request: Request) -> Registrar:
-        """Return who asks. Raises: NotSignedIn, NotRegistrar; nothing of the request was looked at before."""
-        return decide_registrar(await self.home.session(bearer(request), kind="program"))
+        """Return who asks. Raises: NotSignedIn, NotRegistrar, RegistrarSignInOld; before that nothing was looked at."""
+        return decide_registrar(await self.home.local_session(bearer(request)), now=self.home.clock())
 
     async def changed(self, request: Request, effect: Effect, *, has_body: bool = True) -> Response:
         registrar = await self.registrar(request)

@@ -11,6 +11,12 @@ class NotRegistrar(RequesterError):
     hint = "Ask the operator of the node to map your claims to `registrar` in the setting `home`, then sign in again."
 
 
+class RegistrarSignInOld(RequesterError):
+    code = "registrar_sign_in_old"
+    sentence = "A registrar must have signed in within the last {minutes} minutes."
+    hint = "Sign in again: the identity provider is asked whether you still are a registrar."
+
+
 class EntryUnknown(RequesterError):
     code = "registry_entry_unknown"
     sentence = "The registry has no such entry."

@@ -1,7 +1,9 @@
 """The one decision who may change the registry: what the session's verified claims were mapped to, and nothing else.
 
-Fail closed: without a rule in the settings nobody is a registrar. Everything that reads or changes the registry for a
-person takes a `Registrar`, which is made here alone, so that a forgotten decision is a type error.
+Fail closed: without a rule in the settings nobody is a registrar. The provider's word is believed for
+`REGISTRAR_SIGN_IN_S`: whoever it no longer calls a registrar is none after that, however long the session lasts.
+Everything that reads or changes the registry for a person takes a `Registrar`, which is made here alone, so that a
+forgotten decision is a type error.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 from typing import Final, final
 
 from concordat_node.home.sessions import Session
-from concordat_node.registration.errors import NotRegistrar
+from concordat_node.registration.errors import NotRegistrar, RegistrarSignInOld
+
+REGISTRAR_SIGN_IN_S: Final = 3_600
 
 
 class _Witness:
@@ -31,8 +35,10 @@ class Registrar:
         self.actor = f"person:{subject}"
 
 
-def decide_registrar(session: Session) -> Registrar:
-    """Return the person of the session as a registrar. Raises: NotRegistrar."""
+def decide_registrar(session: Session, *, now: int) -> Registrar:
+    """Return the person of the session as a registrar. Raises: NotRegistrar, RegistrarSignInOld."""
     if session.claims.is_registrar is not True:
         raise NotRegistrar
+    if not 0 <= now - session.sign_in.at <= REGISTRAR_SIGN_IN_S:
+        raise RegistrarSignInOld(minutes=REGISTRAR_SIGN_IN_S // 60)
     return Registrar(_WITNESS, session.subject)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from concordat_node.registry.entry_tables import REGISTRY_CHANGE, REGISTRY_ENTRY, Action, EntryKind
 from concordat_node.registry.store import in_chunks
 
+CHANGE_KEPT_S = 2 * 365 * 86_400
+"""How long the list of changes says who did what; it names people."""
+CHANGES_SWEPT = 1_000
 IMPORT_ACTOR = "import"
 """Who changed an entry by the import command; people are named by their provider's subject, after "person:"."""
 
@@ -83,3 +86,13 @@ def _note(
     ]
     if rows:
         connection.execute(insert(REGISTRY_CHANGE), rows)
+        _forget_changes(connection, now=at, count=len(rows) + CHANGES_SWEPT)
+
+
+def _forget_changes(connection: Connection, *, now: int, count: int) -> None:
+    """Drop old changes among the oldest `count`: more than were just written, so that old ones never pile up."""
+    number, at = REGISTRY_CHANGE.c.number, REGISTRY_CHANGE.c.at
+    oldest = connection.execute(select(number, at).order_by(number).limit(count)).all()
+    old = [row.number for row in oldest if row.at <= now - CHANGE_KEPT_S]
+    for chunk in in_chunks(old):
+        connection.execute(delete(REGISTRY_CHANGE).where(number.in_(chunk)))
