@@ -28,6 +28,7 @@ from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.ids import OrgId
 from concordat_trust.wire.transport import Feed, PeerUnreachable, Transport, WireRequest, WireResponse
 from tests.factories.network import NOW, TestNetwork, make_network
+from tests.factories.node import PATIENT_MS
 from tests.factories.streaming import fed
 
 HOME = OrgId.parse("alma-university")
@@ -55,6 +56,7 @@ def home_settings_json() -> JsonObject:
             "clearance": same("clearance", "restricted", "controlled", "registered"),
         },
         "coordinators": ["relay-one"],
+        "question_deadline_ms": PATIENT_MS,
     }
 
 

@@ -81,6 +81,9 @@ __all__ = [
     "run_directly",
 ]
 
+PATIENT_MS = 60_000
+"""How long nodes and homes of tests wait for an answer: a busy machine must not turn an answer into a timeout."""
+
 T = TypeVar("T")
 
 HOME = OrgId.parse("alma-university")
@@ -248,7 +251,7 @@ def make_node(
     index: Callable[[SqlPostingIndex], SearchIndex] = lambda index: index,
     run_blocking: RunBlocking = run_directly,
     decisions_remembered_s: int = 30,
-    answer_timeout_ms: int = 10_000,
+    answer_timeout_ms: int = PATIENT_MS,
     questions_max: int = 8,
 ) -> TestNode:
     """Return a node of `org` that holds `records`; `registry` and `index` may wrap the real ones."""

@@ -65,7 +65,7 @@ class Side:
         asker = Asker(
             organization=HOME,
             coordinators=(RELAY,),
-            deadline_ms=20_000,
+            deadline_ms=60_000,
             keys=HomeKeys(NETWORK.keys[HOME]["query_token"], NETWORK.keys[HOME]["request"], b"p" * 32),
             transport=self.from_home,
             clock=Clock(NOW),
