@@ -2,7 +2,8 @@
 
 Pages: errors.md (every error class), settings.md (every option of node and coordinator), commands.md (every command's
 help), policy-codes.md (every code that the policy can give), records.md (every field of an import line),
-graphql-doors.md (every limit, type and field of the federation doors). Exit codes: 0 done, 7 a page is out of date.
+bundle-rules.md (every rule of a trust bundle), graphql-doors.md (every limit, type and field of the federation doors).
+Exit codes: 0 done, 7 a page is out of date.
 """
 
 from __future__ import annotations
@@ -172,6 +173,21 @@ def entry_points() -> dict[str, str]:
     return found
 
 
+def rules_page() -> str:
+    from concordat_trust.bundle.rules import RULES  # noqa: PLC0415 - this page only
+
+    lines = [
+        "# Rules of a trust bundle\n",
+        "What `concordat trust verify` holds a bundle to and prints, rule by rule. A rule that closes the bundle ends",
+        "the verification: the others are then undecided (`-`). A rule that closes a member closes it alone. BR-07 and",
+        "BR-17 also compare with what a party has seen before; BR-07 raises an alarm, and the suspension stands.\n",
+        "| rule | what must hold | code when it does not | what is closed |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {rule.number} | {rule.says} | `{rule.code}` | {rule.closes} |" for rule in RULES]
+    return "\n".join(lines)
+
+
 def pages() -> dict[str, str]:
     """Return the text of every page by its file name."""
     from graphql_fields import graphql_page, peers_page  # noqa: PLC0415 - this page only
@@ -181,6 +197,7 @@ def pages() -> dict[str, str]:
     made = {
         "errors.md": errors_page(),
         "settings.md": settings_page(),
+        "bundle-rules.md": rules_page(),
         "commands.md": commands_page(),
         "policy-codes.md": reasons_page(),
         "records.md": records_page(),

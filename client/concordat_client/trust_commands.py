@@ -25,6 +25,7 @@ def register(subparsers: Subparsers) -> None:
     _fetch(commands)
     _show(commands)
     _verify(commands)
+    _diff(commands)
 
 
 def _init(commands: Subparsers) -> None:
@@ -81,6 +82,13 @@ def _show(commands: Subparsers) -> None:
 
 def _verify(commands: Subparsers) -> None:
     _reads_bundle(_command(commands, "verify", "check a bundle offline, from the root fingerprint"))
+
+
+def _diff(commands: Subparsers) -> None:
+    parser = _command(commands, "diff", "say in plain words what changed between two states of a network")
+    parser.add_argument("old", type=Path, metavar="OLD", help="an archive, or a repository folder")
+    parser.add_argument("new", type=Path, metavar="NEW", help="the later one")
+    parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
 
 
 def _reads_bundle(parser: argparse.ArgumentParser) -> None:

@@ -104,7 +104,7 @@ def given_root(arguments: argparse.Namespace, named: Callable[[], str]) -> str:
 
 def bundle_reader(arguments: argparse.Namespace, root_sha256: str) -> Callable[[int], TrustedBundle]:
     """Return what gives the verified state of the network at a time, or at TIME. Raises: the refusals of the bundle."""
-    from concordat_client.trust_actions import read_time
+    from concordat_client.trust_report import read_time
     from concordat_trust.bundle.store import read_bundle
     from concordat_trust.bundle.verify import verify_bundle
 

@@ -394,3 +394,74 @@ def test_nobody_suspends_without_the_root_fingerprint(
     options = ("--repository", founded["repository"], "--key", founded["keys"]["keyholders/keyholder-one/keyholder"])
     assert concordat("trust", "suspend", "vitalis", *options, "--reason", "Its keys leaked.", "--json") == 6
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "root_fingerprint_missing"
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+def test_verify_prints_every_rule_and_that_it_is_held(
+    founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from concordat_trust.bundle.rules import RULES
+
+    where = ("--bundle", founded["repository"], "--root-sha256", founded["root_sha256"])
+    assert concordat("trust", "verify", *where, "--json") == 0
+    rules = told(capsys)["rules"]
+    assert [(r["number"], r["state"]) for r in rules] == [(rule.number, "held") for rule in RULES]
+    assert concordat("trust", "verify", *where) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{rule.number}  held    {rule.says}" in printed for rule in RULES)
+
+
+def test_verify_names_the_rule_that_is_broken_and_ends_with_exit_code_6(
+    founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--bundle", founded["repository"], "--root-sha256", founded["root_sha256"])
+    late = ("--at", str(int(time.time()) + 7_200))
+    assert concordat("trust", "verify", *where, *late, "--json") == 6
+    answer = told(capsys)
+    assert (answer["ok"], answer["error"]["code"]) == (False, "bundle_expired")
+    assert [r["number"] for r in answer["rules"] if r["state"] == "broken"] == ["BR-18"]
+    assert {r["state"] for r in answer["rules"]} == {"broken", "undecided"}
+    assert concordat("trust", "verify", *where, *late) == 6
+    printed = capsys.readouterr().out
+    assert "BR-18  BROKEN" in printed
+    assert "bundle_expired: timestamp.json expired" in printed
+
+
+def test_diff_says_what_one_keyholder_did(
+    founded: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    repository, fingerprint = Path(founded["repository"]), ("--root-sha256", founded["root_sha256"])
+    shutil.copytree(repository, tmp_path / "before")
+    key = founded["keys"]["keyholders/keyholder-one/keyholder"]
+    where = ("--repository", repository, *fingerprint, "--key", key, "--reason", "stolen laptop")
+    assert concordat("trust", "suspend", "vitalis", *where) == 0
+    online = load_private_key(Path(founded["keys"]["online-signer/online"]))
+    OnlineSigner(repository, online, clock=lambda: int(time.time())).refresh()
+    capsys.readouterr()
+    assert concordat("trust", "diff", tmp_path / "before", repository, *fingerprint, "--json") == 0
+    assert [(c["subject"], c["text"]) for c in told(capsys)["changes"]] == [("vitalis", "is suspended")]
+    assert concordat("trust", "diff", repository, tmp_path / "before", *fingerprint) == 0
+    printed = capsys.readouterr().out
+    assert "vitalis                  is reinstated" in printed
+
+
+def test_diff_reads_an_old_state_at_its_own_time(
+    founded: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = Path(founded["repository"])
+    online = load_private_key(Path(founded["keys"]["online-signer/online"]))
+    import shutil
+
+    shutil.copytree(repository, tmp_path / "before")
+    OnlineSigner(repository, online, clock=lambda: int(time.time()) + 86_400).refresh()
+    where = ("--root-sha256", founded["root_sha256"])
+    assert concordat("trust", "diff", tmp_path / "before", repository, *where, "--json") == 0
+    assert told(capsys)["changes"] == []
+    assert concordat("trust", "diff", repository, tmp_path / "before", *where) == 0
+    assert "The first state is the newer one" in capsys.readouterr().out

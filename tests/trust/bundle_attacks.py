@@ -91,19 +91,19 @@ def root_chain_with_a_gap(repo: Repository) -> None:
     repo.publish_root(3, repo.keys, signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="root needs at least two keyholders", client="accepts")
+@attack("bundle_quorum_too_small", says="root needs at least 2 keyholders", client="accepts")
 def next_root_that_one_keyholder_is_enough_for(repo: Repository) -> None:
     repo.publish_root(2, dataclasses.replace(repo.keys, threshold=1), signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="the online key is a keyholder's key", client="accepts")
+@attack("bundle_online_key_shared", says="the online key is a keyholder's key", client="accepts")
 def next_root_with_a_keyholder_as_online_key(repo: Repository) -> None:
     repo.publish_root(2, dataclasses.replace(repo.keys, online=repo.keys.keyholders[0]), signers=repo.quorum)
     repo.files.pop("timestamp.json")
     repo.renew(NOW)
 
 
-@attack("bundle_malformed", says="a key is not named by its thumbprint", client="accepts")
+@attack("bundle_key_form", says="a key is not named by its thumbprint", client="accepts")
 def one_keyholder_under_two_key_ids(repo: Repository) -> None:
     repo.publish_root(2, repo.keys, signers=repo.quorum)
     first = tuf_key(repo.keys.keyholders[0])
@@ -120,18 +120,18 @@ def _spare_key(repo: Repository, key: SSlibKey) -> None:
     repo.edit("2.root.json", lambda r: r.keys.update({key.keyid: key}), signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="a key is not an Ed25519 key", client="accepts")
+@attack("bundle_key_form", says="a key is not an Ed25519 key", client="accepts")
 def key_of_another_type(repo: Repository) -> None:
     own = tuf_key(STRANGER)
     _spare_key(repo, SSlibKey(own.keyid, "ecdsa", "ecdsa-sha2-nistp256", own.keyval))
 
 
-@attack("bundle_malformed", says="a key is not an Ed25519 key", client="accepts")
+@attack("bundle_key_form", says="a key is not an Ed25519 key", client="accepts")
 def key_under_which_anybody_can_sign(repo: Repository) -> None:
     _spare_key(repo, SSlibKey("weak", "ed25519", "ed25519", {"public": "00" * 32}))
 
 
-@attack("bundle_malformed", says="a key is not an Ed25519 key", client="accepts")
+@attack("bundle_key_form", says="a key is not an Ed25519 key", client="accepts")
 def key_that_is_no_hexadecimal_text(repo: Repository) -> None:
     _spare_key(repo, SSlibKey("text", "ed25519", "ed25519", {"public": "none"}))
 
@@ -194,7 +194,7 @@ def suspensions_signed_for_too_long(repo: Repository) -> None:
     repo.edit("1.suspended.json", expires(NOW + 45 * DAY_S + 1), signers=repo.keys.keyholders[:1])
 
 
-@attack("bundle_malformed", says="it does not say when it was signed", client="accepts")
+@attack("bundle_age_hidden", says="it does not say when it was signed", client="accepts")
 def timestamp_that_hides_its_age(repo: Repository) -> None:
     repo.edit("timestamp.json", lambda t: t.unrecognized_fields.pop(SIGNED_AT), signers=[repo.keys.online])
 
@@ -396,48 +396,48 @@ def _delegation(change: Callable[[dict[str, DelegatedRole]], object], repo: Repo
     repo.edit("1.targets.json", lambda t: change(t.delegations.roles), signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="its roles are not the members of network.json", client="accepts")
+@attack("bundle_delegation_foreign", says="its roles are not the members of network.json", client="accepts")
 def delegated_role_without_a_member(repo: Repository) -> None:
     key_id = repo.entity(NORTH).key_id
     extra = DelegatedRole("extra", [key_id], 1, terminating=True, paths=["members/extra/*"])
     _delegation(lambda roles: roles.update(extra=extra), repo)
 
 
-@attack("bundle_malformed", says="its roles are not the members of network.json")
+@attack("bundle_delegation_foreign", says="its roles are not the members of network.json")
 def member_without_a_delegated_role(repo: Repository) -> None:
     _delegation(lambda roles: roles.pop("vitalis"), repo)
 
 
-@attack("bundle_malformed", says="the role north-hospital has other paths or keys than its own")
+@attack("bundle_delegation_foreign", says="the role north-hospital has other paths or keys than its own")
 def role_for_the_paths_of_everybody(repo: Repository) -> None:
     _delegation(lambda roles: setattr(roles[NORTH], "paths", ["members/*/*"]), repo)
 
 
-@attack("bundle_malformed", says="the role north-hospital has other paths or keys than its own", client="accepts")
+@attack("bundle_delegation_foreign", says="north-hospital has other paths or keys than its own", client="accepts")
 def role_that_does_not_terminate(repo: Repository) -> None:
     _delegation(lambda roles: setattr(roles[NORTH], "terminating", False), repo)
 
 
-@attack("bundle_malformed", says="the role north-hospital has other paths or keys than its own")
+@attack("bundle_delegation_foreign", says="the role north-hospital has other paths or keys than its own")
 def role_with_a_key_that_is_not_listed(repo: Repository) -> None:
     _delegation(lambda roles: setattr(roles[NORTH], "keyids", [STRANGER.key_id]), repo)
 
 
-@attack("bundle_malformed", says="a key serves two roles", client="accepts")
+@attack("bundle_key_two_roles", says="a key serves two roles", client="accepts")
 def one_key_for_two_members(repo: Repository) -> None:
     key = repo.entity(NORTH)
     repo.publish_targets(1, entities={OrgId("vitalis"): (key,)})
     repo.edit("1.vitalis.json", lambda r: None, signers=[key])
 
 
-@attack("bundle_malformed", says="a key serves two roles", client="accepts")
+@attack("bundle_key_two_roles", says="a key serves two roles", client="accepts")
 def keyholder_key_for_a_member(repo: Repository) -> None:
     key = repo.keys.keyholders[0]
     repo.publish_targets(1, entities={OrgId("vitalis"): (key,)})
     repo.edit("1.vitalis.json", lambda r: None, signers=[key])
 
 
-@attack("bundle_malformed", says="the suspended role is not one keyholder's", client="accepts")
+@attack("bundle_suspended_role_foreign", says="the suspended role is not one keyholder's", client="accepts")
 def suspended_role_for_a_stranger(repo: Repository) -> None:
     def change(targets: Targets) -> None:
         assert targets.delegations is not None
@@ -448,24 +448,24 @@ def suspended_role_for_a_stranger(repo: Repository) -> None:
     repo.edit("1.targets.json", change, signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="the suspended role is not one keyholder's", client="accepts")
+@attack("bundle_suspended_role_foreign", says="the suspended role is not one keyholder's", client="accepts")
 def suspended_role_that_needs_two(repo: Repository) -> None:
     _delegation(lambda roles: setattr(roles["suspended"], "threshold", 2), repo)
     repo.edit("1.suspended.json", lambda r: None, signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="it delegates to nobody")
+@attack("bundle_delegation_foreign", says="it delegates to nobody")
 def targets_that_delegate_to_nobody(repo: Repository) -> None:
     repo.edit("1.targets.json", lambda t: setattr(t, "delegations", None), signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="it delegates to nobody")
+@attack("bundle_delegation_foreign", says="it delegates to nobody")
 def targets_that_delegate_by_hash_bins(repo: Repository) -> None:
     bins = Delegations({}, succinct_roles=SuccinctRoles([], 1, 1, "bin"))
     repo.edit("1.targets.json", lambda t: setattr(t, "delegations", bins), signers=repo.quorum)
 
 
-@attack("bundle_malformed", says="a key is not named by its thumbprint", client="accepts")
+@attack("bundle_key_form", says="a key is not named by its thumbprint", client="accepts")
 def delegated_key_not_named_by_its_thumbprint(repo: Repository) -> None:
     def change(targets: Targets) -> None:
         assert targets.delegations is not None

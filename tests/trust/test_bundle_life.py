@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from concordat_trust.bundle.errors import BundleMalformed
+from concordat_trust.bundle.errors import BundleAgeHidden
 from concordat_trust.bundle.metadata import DAY_S, SIGNED_AT
 from concordat_trust.directory import KeyUnknown, MemberUnknown
 from concordat_trust.ids import OrgId
@@ -130,7 +130,7 @@ def test_a_signing_time_is_a_whole_number_of_seconds(signed_at: object) -> None:
     repo.edit(
         "timestamp.json", lambda t: t.unrecognized_fields.update({SIGNED_AT: signed_at}), signers=[repo.keys.online]
     )
-    with pytest.raises(BundleMalformed):
+    with pytest.raises(BundleAgeHidden):
         repo.verify()
 
 

@@ -18,6 +18,7 @@ from concordat_trust.bundle.store import (
     read_bundle,
     write_atomically,
 )
+from concordat_trust.public_statistics import public_statistics_file
 from tests.factories.network import NOW, make_network
 from tests.factories.repository import Repository
 
@@ -91,6 +92,20 @@ def test_an_archive_with_a_changed_byte_inside_is_refused(tmp_path: Path) -> Non
     data = bytearray(zipped(("a.json", os.urandom(200))))
     data[60] ^= 1
     assert "not a ZIP archive" in refused(tmp_path / "x.zip", bytes(data))
+
+
+ARCHIVE_BYTES_MAX = 120_000
+"""What the archive of 200 organizations may weigh: it is sent by e-mail at first contact."""
+
+
+def test_the_archive_of_200_organizations_is_small_and_verifies(tmp_path: Path) -> None:
+    network = make_network([f"organization-{n:03}" for n in range(200)], statistics=public_statistics_file())
+    data = archive_bytes(network.bundle.files)
+    (tmp_path / "bundle.zip").write_bytes(data)
+    assert len(data) <= ARCHIVE_BYTES_MAX
+    repo = Repository(network)
+    repo.files = read_bundle(tmp_path / "bundle.zip")
+    assert len(repo.verify(at=NOW).organizations) == 200
 
 
 def test_a_missing_path_is_an_error_with_its_name(tmp_path: Path) -> None:

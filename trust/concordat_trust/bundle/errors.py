@@ -68,6 +68,48 @@ class BundleMalformed(RefusedDocument):
     hint = "The bundle breaks a rule of the format; its signer must correct it."
 
 
+class BundleKeyForm(RefusedDocument):
+    code = "bundle_key_form"
+    sentence = "{document}: a key is not {problem}."
+    hint = "The keyholders must list Ed25519 keys, each under its RFC 7638 thumbprint and nothing else."
+
+
+class BundleQuorumTooSmall(RefusedDocument):
+    code = "bundle_quorum_too_small"
+    sentence = "root.json: {role} needs at least {threshold_min} keyholders, and {threshold} is enough for this one."
+    hint = "The keyholders must sign a root with a larger threshold: one stolen key must not own the network."
+
+
+class BundleOnlineKeyShared(RefusedDocument):
+    code = "bundle_online_key_shared"
+    sentence = "root.json: the online key is a keyholder's key."
+    hint = "The keyholders must name an online key of its own; it lies on a machine that is always reachable."
+
+
+class BundleAgeHidden(RefusedDocument):
+    code = "bundle_age_hidden"
+    sentence = "timestamp.json: it does not say when it was signed."
+    hint = "The online signer must write it; nobody could tell the age of this state otherwise."
+
+
+class BundleDelegationForeign(RefusedDocument):
+    code = "bundle_delegation_foreign"
+    sentence = "targets.json: {problem}."
+    hint = "The keyholders must delegate one role to each member of network.json, for its own path, and nothing else."
+
+
+class BundleKeyTwoRoles(RefusedDocument):
+    code = "bundle_key_two_roles"
+    sentence = "targets.json: a key serves two roles."
+    hint = "The keyholders must list a key of its own for every member, and none of their own."
+
+
+class BundleSuspendedRoleForeign(RefusedDocument):
+    code = "bundle_suspended_role_foreign"
+    sentence = "targets.json: the suspended role is not one keyholder's."
+    hint = "The keyholders must delegate it to themselves, with a threshold of one."
+
+
 class BundleReinstateUnauthorised(RefusedDocument):
     code = "bundle_reinstate_unauthorised"
     sentence = "{member} is missing from the list of suspensions, but the quorum has not reinstated it."

@@ -4,7 +4,7 @@ A member is listed by the keyholders, so its role and its statement file must be
 between them and us shortened or altered the roster, and the whole bundle is refused. What is inside is the member's own
 doing: a fault there closes this member (`unusable`) and nobody else.
 
-Who owns a key or an endpoint (BR-10):
+Who owns a key or an endpoint (BR-10, BR-11, BR-13):
 
 * A member claims only keys that it has proved to hold (`statement`). A key that two members hold belongs to the one
   listed earlier.
@@ -71,14 +71,22 @@ class Members:
         Raises: StatementKeyShared, StatementEndpointShared.
         """
         keys = {key_id for listed in statement.keys.values() for key_id in listed}
-        for key_id in sorted(keys & set(self.key_owners)):
-            raise StatementKeyShared(member=member, owner=self.key_owners[key_id])
+        self.refuse_owned_keys(member, keys)
         authority = statement.endpoint.partition("://")[2]
-        if authority in self.endpoint_owners:
-            raise StatementEndpointShared(member=member, owner=self.endpoint_owners[authority])
+        self.refuse_owned_endpoint(member, authority)
         self.endpoint_owners[authority] = member
         self.key_owners |= dict.fromkeys(keys, member)
         self.request_owners |= dict.fromkeys(statement.keys["request"], member)
+
+    def refuse_owned_keys(self, member: OrgId, keys: set[KeyId]) -> None:
+        """BR-10. Raises: StatementKeyShared."""
+        for key_id in sorted(keys & set(self.key_owners)):
+            raise StatementKeyShared(member=member, owner=self.key_owners[key_id])
+
+    def refuse_owned_endpoint(self, member: OrgId, authority: str) -> None:
+        """BR-11. Raises: StatementEndpointShared."""
+        if authority in self.endpoint_owners:
+            raise StatementEndpointShared(member=member, owner=self.endpoint_owners[authority])
 
     def name_suspended(self) -> None:
         """Let the request keys of suspended members name them, so that a refusal can say why; owned ones stay."""

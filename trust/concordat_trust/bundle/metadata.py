@@ -1,14 +1,7 @@
 """The replay of the TUF client workflow over bytes, at any time (TUF specification 5.3 to 5.6).
 
 `tuf.ngclient` does the same against a mirror and the clock of the machine; a test runs both over the same repositories.
-Here no file, socket or clock is touched. Beyond the specification:
-
-* BR-01 The first root has the fingerprint that came out of band. There is no trust on first use.
-* BR-02 Keys are Ed25519 and named by their thumbprint, so that one key under two ids counts once.
-* BR-03 Root and targets need at least two keyholders.
-* BR-04 The online key is no keyholder's key.
-* BR-05 Nothing is signed for longer than its cap: a stolen key must not be able to freeze the network.
-* BR-06 The timestamp says when it was signed, so that every party can tell the age of its view.
+Here no file, socket or clock is touched. Beyond the specification our own rules hold, numbered in `rules`.
 """
 
 from __future__ import annotations
@@ -20,11 +13,15 @@ from typing import Final, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from concordat_trust.bundle.errors import (
+    BundleAgeHidden,
     BundleBootstrapMismatch,
     BundleExpired,
+    BundleKeyForm,
     BundleLifetimeCap,
     BundleMalformed,
     BundleMissingMember,
+    BundleOnlineKeyShared,
+    BundleQuorumTooSmall,
     BundleRollback,
     BundleRootChain,
     BundleTampered,
@@ -89,24 +86,24 @@ class TopLevel:
 
 def verify_top_level(files: BundleFiles, *, root_sha256: str, at: int) -> TopLevel:
     """Return the four top-level roles as they stand at `at`. Raises: leaves `bundle_*`."""
-    root = _root_chain(files, root_sha256)
+    root = root_chain(files, root_sha256)
     expires = [_refuse_outside_cap("root", root, at)]
     timestamp = _signed_by(root, "timestamp", files.metadata("timestamp", None), Timestamp)
     expires.append(_refuse_outside_cap("timestamp", timestamp, at))
 
     snapshot_data = files.metadata("snapshot", timestamp.snapshot_meta.version)
-    _refuse_changed("snapshot", timestamp.snapshot_meta, snapshot_data)
+    refuse_changed("snapshot", timestamp.snapshot_meta, snapshot_data)
     snapshot = _signed_by(root, "snapshot", snapshot_data, Snapshot)
-    _refuse_other_version("snapshot", snapshot, timestamp.snapshot_meta.version)
+    refuse_other_version("snapshot", snapshot, timestamp.snapshot_meta.version)
     expires.append(_refuse_outside_cap("snapshot", snapshot, at))
 
     meta = snapshot.meta.get("targets.json")
     if meta is None:
         raise BundleMalformed(document="snapshot.json", problem="it does not name targets.json")
     targets_data = files.metadata("targets", meta.version)
-    _refuse_changed("targets", meta, targets_data)
+    refuse_changed("targets", meta, targets_data)
     targets = _signed_by(root, "targets", targets_data, Targets)
-    _refuse_other_version("targets", targets, meta.version)
+    refuse_other_version("targets", targets, meta.version)
     expires.append(_refuse_outside_cap("targets", targets, at))
     return TopLevel(
         root=root,
@@ -114,7 +111,7 @@ def verify_top_level(files: BundleFiles, *, root_sha256: str, at: int) -> TopLev
         snapshot=snapshot,
         targets=targets,
         snapshot_sha256=sha256_hex(snapshot_data),
-        signed_at=_signed_at(timestamp),
+        signed_at=signed_at(timestamp),
         expires_at=min(expires),
     )
 
@@ -128,10 +125,10 @@ def verify_delegated(files: BundleFiles, top: TopLevel, role: str) -> Targets:
     data = None if meta is None else files.find_metadata(role, meta.version)
     if meta is None or data is None:
         raise BundleMissingMember(member=role)
-    _refuse_changed(role, meta, data)
+    refuse_changed(role, meta, data)
     metadata = parse_metadata(data, Targets, role=role, bytes_max=ROLE_BYTES_MAX)
     refuse_below_threshold(top.targets, role, metadata.signed_bytes, metadata.signatures)
-    _refuse_other_version(role, metadata.signed, meta.version)
+    refuse_other_version(role, metadata.signed, meta.version)
     return metadata.signed
 
 
@@ -146,43 +143,51 @@ def verify_target(files: BundleFiles, path: str, listed: TargetFile) -> bytes:
     data = files.find_target(path, digest)
     if data is None:
         raise BundleMissingMember(member=path)
-    _refuse_changed(path, listed, data)
+    refuse_changed(path, listed, data)
     return data
 
 
 def refuse_outside_lifetime(role: str, signed: Signed, *, at: int, lifetime_max_s: int) -> int:
-    """Return when `signed` expires. Raises: BundleExpired, BundleLifetimeCap (BR-05)."""
+    """Return when `signed` expires. Raises: BundleExpired, BundleLifetimeCap."""
     expires_at = int(signed.expires.timestamp())
-    if expires_at <= at:
-        raise BundleExpired(role=role, expires_at=expires_at, at=at)
-    if expires_at - at > lifetime_max_s:
-        raise BundleLifetimeCap(role=role, lifetime_s=expires_at - at, lifetime_max_s=lifetime_max_s)
+    refuse_expired(role, expires_at, at=at)
+    refuse_beyond_cap(role, expires_at - at, lifetime_max_s=lifetime_max_s)
     return expires_at
 
 
+def refuse_expired(role: str, expires_at: int, *, at: int) -> None:
+    """BR-18. Raises: BundleExpired."""
+    if expires_at <= at:
+        raise BundleExpired(role=role, expires_at=expires_at, at=at)
+
+
+def refuse_beyond_cap(role: str, lifetime_s: int, *, lifetime_max_s: int) -> None:
+    """BR-05. Raises: BundleLifetimeCap."""
+    if lifetime_s > lifetime_max_s:
+        raise BundleLifetimeCap(role=role, lifetime_s=lifetime_s, lifetime_max_s=lifetime_max_s)
+
+
 def public_keys(keys: Mapping[str, Key], where: str) -> Mapping[KeyId, Ed25519PublicKey]:
-    """Return the keys of a delegator, each Ed25519 and under its thumbprint (BR-02). Raises: BundleMalformed."""
+    """Return the keys of a delegator, each Ed25519 and under its thumbprint (BR-02). Raises: BundleKeyForm."""
     found: dict[KeyId, Ed25519PublicKey] = {}
     for key_id, key in keys.items():
         if (key.keytype, key.scheme) != ("ed25519", "ed25519"):
-            raise BundleMalformed(document=where, problem="a key is not an Ed25519 key")
+            raise BundleKeyForm(document=where, problem="an Ed25519 key")
         try:
             raw = bytes.fromhex(str(key.keyval.get("public", "")))
             public = public_key_from_jwk({"kty": "OKP", "crv": "Ed25519", "x": b64u(raw)})
         except (ValueError, RefusedDocument) as error:
-            raise BundleMalformed(document=where, problem="a key is not an Ed25519 key") from error
+            raise BundleKeyForm(document=where, problem="an Ed25519 key") from error
         if thumbprint(public) != key_id:
-            raise BundleMalformed(document=where, problem="a key is not named by its thumbprint")
+            raise BundleKeyForm(document=where, problem="named by its thumbprint")
         found[key_id] = public
     return found
 
 
-def _root_chain(files: BundleFiles, root_sha256: str) -> Root:
+def root_chain(files: BundleFiles, root_sha256: str) -> Root:
+    """Return the newest root (BR-14). Raises: BundleRootChain and what closes a single root."""
     # Specification 5.3: each root is signed by the one before and by itself; only the last one has to be in force.
-    first = files.root(1)
-    if first is None or sha256_hex(first) != root_sha256:
-        raise BundleBootstrapMismatch(expected=root_sha256)
-    root = _next_root(first, None, 1)
+    root = _next_root(first_root(files, root_sha256), None, 1)
     for version in range(2, ROOT_VERSIONS_MAX + 1):
         data = files.root(version)
         if data is None:
@@ -191,6 +196,14 @@ def _root_chain(files: BundleFiles, root_sha256: str) -> Root:
     if files.root_version_max() > root.version:
         raise BundleRootChain(version=files.root_version_max(), problem="a version between them is missing")
     return root
+
+
+def first_root(files: BundleFiles, root_sha256: str) -> bytes:
+    """Return the first root, known by its fingerprint (BR-01). Raises: BundleBootstrapMismatch."""
+    data = files.root(1)
+    if data is None or sha256_hex(data) != root_sha256:
+        raise BundleBootstrapMismatch(expected=root_sha256)
+    return data
 
 
 def _next_root(data: bytes, previous: Root | None, version: int) -> Root:
@@ -203,19 +216,26 @@ def _next_root(data: bytes, previous: Root | None, version: int) -> Root:
             refuse_below_threshold(delegator, "root", metadata.signed_bytes, metadata.signatures)
     except (BundleThreshold, BundleTampered) as error:
         raise BundleRootChain(version=version, problem=error.message.rstrip(".")) from error
-    _refuse_weak_root(root)
+    public_keys(root.keys, "root.json")
+    refuse_small_quorum(root)
+    refuse_shared_online_key(root)
     return root
 
 
-def _refuse_weak_root(root: Root) -> None:
-    public_keys(root.keys, "root.json")
-    roles = root.roles
+def refuse_small_quorum(root: Root) -> None:
+    """BR-03. Raises: BundleQuorumTooSmall."""
     for role in ("root", "targets"):
-        if roles[role].threshold < KEYHOLDER_THRESHOLD_MIN:
-            raise BundleMalformed(document="root.json", problem=f"{role} needs at least two keyholders")
-    keyholders = set(roles["root"].keyids) | set(roles["targets"].keyids)
-    if keyholders & (set(roles["snapshot"].keyids) | set(roles["timestamp"].keyids)):
-        raise BundleMalformed(document="root.json", problem="the online key is a keyholder's key")
+        threshold = root.roles[role].threshold
+        if threshold < KEYHOLDER_THRESHOLD_MIN:
+            raise BundleQuorumTooSmall(role=role, threshold=threshold, threshold_min=KEYHOLDER_THRESHOLD_MIN)
+
+
+def refuse_shared_online_key(root: Root) -> None:
+    """BR-04. Raises: BundleOnlineKeyShared."""
+    roles = root.roles
+    keyholders = {*roles["root"].keyids, *roles["targets"].keyids}
+    if keyholders & {*roles["snapshot"].keyids, *roles["timestamp"].keyids}:
+        raise BundleOnlineKeyShared
 
 
 def _signed_by(root: Root, role: str, data: bytes, role_type: type[AnySigned]) -> AnySigned:
@@ -251,19 +271,26 @@ def refuse_below_threshold(
         raise BundleMalformed(document=f"{role}.json", problem="nobody delegated this role") from error
     if result.verified:
         return
-    if set(result.unsigned) & set(signatures):
-        raise BundleTampered(role=f"{role}.json")
+    refuse_broken_signature(role, set(result.unsigned) & set(signatures))
     raise BundleThreshold(role=f"{role}.json", signed=len(result.signed), threshold=result.threshold)
 
 
-def _refuse_changed(role: str, promised: MetaFile | TargetFile, data: bytes) -> None:
+def refuse_broken_signature(role: str, broken: set[KeyId]) -> None:
+    """BR-16: a right key signed other bytes. Raises: BundleTampered."""
+    if broken:
+        raise BundleTampered(role=f"{role}.json")
+
+
+def refuse_changed(role: str, promised: MetaFile | TargetFile, data: bytes) -> None:
+    """BR-16: another length or hash than its role promised. Raises: BundleTampered."""
     try:
         promised.verify_length_and_hashes(data)
     except LengthOrHashMismatchError as error:
         raise BundleTampered(role=role) from error
 
 
-def _refuse_other_version(role: str, signed: Signed, expected: int) -> None:
+def refuse_other_version(role: str, signed: Signed, expected: int) -> None:
+    """BR-17: timestamp and snapshot name the versions. Raises: BundleRollback."""
     if signed.version != expected:
         raise BundleRollback(role=f"{role}.json", found=signed.version, expected=expected)
 
@@ -272,8 +299,18 @@ def _refuse_outside_cap(role: str, signed: Signed, at: int) -> int:
     return refuse_outside_lifetime(f"{role}.json", signed, at=at, lifetime_max_s=LIFETIME_MAX_S[role])
 
 
-def _signed_at(timestamp: Timestamp) -> int:
+def confirmed_at(files: Mapping[str, bytes]) -> int:
+    """Return when the online signer says it confirmed this state, believed by nobody before it is verified.
+
+    To verify an old state as it stood then. Raises: BundleMalformed, BundleAgeHidden.
+    """
+    data = BundleFiles(files).metadata("timestamp", None)
+    return signed_at(parse_metadata(data, Timestamp, role="timestamp", bytes_max=BYTES_MAX["timestamp"]).signed)
+
+
+def signed_at(timestamp: Timestamp) -> int:
+    """Return when the online signer confirmed this state (BR-06). Raises: BundleAgeHidden."""
     value = timestamp.unrecognized_fields.get(SIGNED_AT)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise BundleMalformed(document="timestamp.json", problem="it does not say when it was signed")
+        raise BundleAgeHidden
     return value

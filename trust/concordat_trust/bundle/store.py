@@ -3,6 +3,7 @@
 Rules of this file:
 
 * Everything is bounded while it is read: number of files, bytes of one and of all, also after decompression.
+* An archive is written packed, which makes it a third as large; one with the files themselves is read just as well.
 * A name is a relative path of plain labels; nothing is ever extracted, so no archive can write outside.
 * Writing is atomic and durable: a reader, and a crash, sees the old state or the new one. Of a repository, the
   timestamp is written last, because it makes everything else current.
@@ -24,9 +25,11 @@ from concordat_trust.bundle.errors import (
     BundleArchiveInvalid,
     BundleDirectoryUnwritable,
     BundleFileUnreadable,
+    BundleMalformed,
     SuspensionRaced,
 )
 from concordat_trust.bundle.files import FILES_MAX
+from concordat_trust.bundle.packing import joined, pack, unpack
 from concordat_trust.bundle.suspension import SignedSuspension
 
 FILE_BYTES_MAX = 8_000_000
@@ -87,7 +90,17 @@ def parse_archive(data: bytes, path: Path) -> dict[str, bytes]:
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         # RuntimeError is what zipfile raises for an encrypted entry, NotImplementedError for a foreign compression.
         raise budget.refuse("it is not a ZIP archive of a bundle") from error
-    return budget.files
+    return _unpacked(budget) if joined(budget.files) else budget.files
+
+
+def _unpacked(budget: _Budget) -> dict[str, bytes]:
+    try:
+        files = unpack(budget.files, bytes_max=BUNDLE_BYTES_MAX, file_bytes_max=FILE_BYTES_MAX, files_max=FILES_MAX)
+    except BundleMalformed as error:
+        raise budget.refuse(str(error.fields["problem"])) from error
+    if not all(map(is_bundle_name, files)):
+        raise budget.refuse("it holds a name that no bundle has")
+    return files
 
 
 class _Budget:
@@ -119,13 +132,13 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def archive_bytes(files: Mapping[str, bytes]) -> bytes:
-    """Return a ZIP archive of `files`, the same bytes for the same files."""
+    """Return a ZIP archive of `files` in two packed parts (see `packing`), the same bytes for the same files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(files):
+        for name, data in pack(files).items():
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, files[name], compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
+            archive.writestr(entry, data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
     return buffer.getvalue()
 
 

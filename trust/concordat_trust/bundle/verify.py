@@ -3,13 +3,7 @@
 Order: root chain → timestamp → snapshot → targets (metadata) → delegations → memory → network policy and statistics →
 suspensions → members. What the mirror, the online key or the keyholders got wrong refuses the bundle; what a member
 itself signed wrongly, or let expire, closes that member only and is listed in `unusable`.
-
-* BR-07 Suspension is sticky: one keyholder may suspend, only the quorum reinstates, by naming the suspension it lifts.
-* BR-08 Exactly one delegated role per member, named by its id, for `members/<id>/*`, terminating, delegating nothing;
-  no key serves two roles.
-* BR-09 The suspended role belongs to the keyholders, and one of them is enough.
-* BR-10 A key, which its member has proved to hold, and an endpoint belong to one member; of those that can be asked,
-  the one admitted earlier keeps them.
+What must hold is numbered and said in plain words in `rules`.
 """
 
 from __future__ import annotations
@@ -19,8 +13,11 @@ from typing import Final
 
 from concordat_trust.bundle.errors import (
     BundleBootstrapMismatch,
+    BundleDelegationForeign,
+    BundleKeyTwoRoles,
     BundleMalformed,
     BundleReinstateUnauthorised,
+    BundleSuspendedRoleForeign,
 )
 from concordat_trust.bundle.files import BundleFiles
 from concordat_trust.bundle.members import read_members
@@ -36,6 +33,7 @@ from concordat_trust.bundle.metadata import (
 )
 from concordat_trust.bundle.policy import NetworkPolicy, parse_network, parse_suspended
 from concordat_trust.bundle.trusted import VERIFIED, BundleView, TrustedBundle
+from concordat_trust.bundle.tuf_api import DelegatedRole, Root
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.text import TermStatistics
@@ -56,15 +54,17 @@ def verify_bundle(
     Raises: BundleBootstrapMismatch, BundleRootChain, BundleThreshold, BundleTampered, BundleRollback, BundleExpired,
     BundleLifetimeCap, BundleMissingMember, BundleMalformed.
     """
-    if memory is not None and memory.root_sha256 != root_sha256:
-        raise BundleBootstrapMismatch(expected=root_sha256)
+    if memory is not None:
+        refuse_foreign_memory(memory, root_sha256)
     source = BundleFiles(files)
     top = verify_top_level(source, root_sha256=root_sha256, at=at)
     network = parse_network(_own_target(source, top, NETWORK_PATH))
-    _refuse_other_delegations(top, network)
+    delegations = refuse_foreign_delegations(top, network)
+    refuse_key_of_two_roles(top.root, delegations)
+    refuse_foreign_suspended_role(top.root, delegations[SUSPENDED])
     statistics = _statistics(_own_target(source, top, STATISTICS_PATH))
     listed, suspended_expires = _listed_suspensions(source, top, at)
-    suspended, findings = _standing_suspensions(listed, network, memory)
+    suspended, findings = standing_suspensions(listed, network, memory)
     new_memory = _memory(top, root_sha256, suspended)
     if memory is not None:
         memory.refuse_rollback(new_memory)
@@ -109,25 +109,41 @@ def _statistics(data: bytes) -> TermStatistics:
         raise BundleMalformed(document=STATISTICS_PATH, problem=error.message.rstrip(".")) from error
 
 
-def _refuse_other_delegations(top: TopLevel, network: NetworkPolicy) -> None:
+def refuse_foreign_memory(memory: BundleMemory, root_sha256: str) -> None:
+    """BR-01: what is remembered is this network's. Raises: BundleBootstrapMismatch."""
+    if memory.root_sha256 != root_sha256:
+        raise BundleBootstrapMismatch(expected=root_sha256)
+
+
+def refuse_foreign_delegations(top: TopLevel, network: NetworkPolicy) -> Mapping[str, DelegatedRole]:
+    """Return the delegated roles: one per member, for its own path alone, and `suspended` (BR-08).
+
+    Raises: BundleDelegationForeign, BundleKeyForm.
+    """
     delegations = top.targets.delegations
     if delegations is None or delegations.roles is None:
-        raise BundleMalformed(document="targets.json", problem="it delegates to nobody")
+        raise BundleDelegationForeign(problem="it delegates to nobody")
     keys = public_keys(delegations.keys, "targets.json")
     if set(delegations.roles) != {SUSPENDED, *(m.id for m in network.members)}:
-        raise BundleMalformed(document="targets.json", problem="its roles are not the members of network.json")
+        raise BundleDelegationForeign(problem="its roles are not the members of network.json")
     for name, role in delegations.roles.items():
         paths = [SUSPENDED_PATH] if name == SUSPENDED else [f"members/{name}/*"]
         if role.paths != paths or not role.terminating or not set(role.keyids) <= set(keys):
-            raise BundleMalformed(
-                document="targets.json", problem=f"the role {name} has other paths or keys than its own"
-            )
-    own_keys = [key_id for name, role in delegations.roles.items() if name != SUSPENDED for key_id in role.keyids]
-    if len(set(own_keys)) != len(own_keys) or set(own_keys) & set(top.root.keys):
-        raise BundleMalformed(document="targets.json", problem="a key serves two roles")
-    suspended = delegations.roles[SUSPENDED]
-    if suspended.threshold != 1 or not set(suspended.keyids) <= set(top.root.roles["targets"].keyids):
-        raise BundleMalformed(document="targets.json", problem="the suspended role is not one keyholder's")
+            raise BundleDelegationForeign(problem=f"the role {name} has other paths or keys than its own")
+    return delegations.roles
+
+
+def refuse_key_of_two_roles(root: Root, delegations: Mapping[str, DelegatedRole]) -> None:
+    """BR-12. Raises: BundleKeyTwoRoles."""
+    own_keys = [key_id for name, role in delegations.items() if name != SUSPENDED for key_id in role.keyids]
+    if len(set(own_keys)) != len(own_keys) or set(own_keys) & set(root.keys):
+        raise BundleKeyTwoRoles
+
+
+def refuse_foreign_suspended_role(root: Root, suspended: DelegatedRole) -> None:
+    """BR-09. Raises: BundleSuspendedRoleForeign."""
+    if suspended.threshold != 1 or not set(suspended.keyids) <= set(root.roles["targets"].keyids):
+        raise BundleSuspendedRoleForeign
 
 
 def _listed_suspensions(source: BundleFiles, top: TopLevel, at: int) -> tuple[Mapping[OrgId, int], int]:
@@ -139,10 +155,13 @@ def _listed_suspensions(source: BundleFiles, top: TopLevel, at: int) -> tuple[Ma
     return parse_suspended(data, role_version=role.version), expires
 
 
-def _standing_suspensions(
+def standing_suspensions(
     listed: Mapping[OrgId, int], network: NetworkPolicy, memory: BundleMemory | None
 ) -> tuple[Mapping[OrgId, int], tuple[RefusedDocument, ...]]:
-    # BR-07: the union of what is listed and what is remembered, minus what the quorum lifted by its version.
+    """Return who is suspended, and an alarm for each that one keyholder dropped from the list (BR-07).
+
+    That is the union of what is listed and what is remembered, minus what the quorum lifted by its version.
+    """
     remembered = {} if memory is None else memory.suspended
     standing: dict[OrgId, int] = {}
     for org in {*listed, *remembered}:
