@@ -35,6 +35,12 @@ from concordat_node.api.http import node_app
 from concordat_node.errors import DataDirUnusable, NodeNotMember
 from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
+from concordat_node.ledger.outbox import UseOutbox
+from concordat_node.peer.channel import PeerChannel
+from concordat_node.peer.door import PeerDoor
+from concordat_node.peer.reporting import UseReporter
+from concordat_node.peer.store import PeerStore
+from concordat_node.peer.uses import TokenUses
 from concordat_node.policy.engine import NodePolicy
 from concordat_node.policy.opa_binary import ensure_opa
 from concordat_node.policy.opa_engine import OpaPolicyEngine
@@ -55,6 +61,7 @@ from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, Organiz
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.jwk import SigningKey
 from concordat_trust.keys import load_private_key
+from concordat_trust.wire.transport import StreamingTransport
 
 FIRST_POLL_PAUSE_S = 1.0
 JITTER_SHARE = 0.2
@@ -93,7 +100,10 @@ class Node:
     ledger: Ledger
     opa: OpaProcess
     run_blocking: Workers
+    peers: PeerStore
     app: ASGIApp = field(init=False)
+    _reporter: UseReporter = field(init=False)
+    _reporting: asyncio.Task[None] | None = None
     _indexed: str | None = None
     _polling: asyncio.Task[None] | None = None
     _closing: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -109,16 +119,19 @@ class Node:
         await self._first_poll()
         await self.opa.start()
         self._polling = asyncio.create_task(self._keep_current(), name="bundle-poll")
+        self._reporting = asyncio.create_task(self._reporter.run(), name="token-uses")
 
     async def stop(self) -> None:
         """End policy, polling and databases. May be called again, also after a start that failed."""
-        if self._polling is not None:
-            self._polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
-            self._polling = None
+        for task in (self._polling, self._reporting):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._polling = self._reporting = None
         await self._closing.aclose()
         await self.opa.stop()
+        self.peers.close()
         self.ledger.close()
         self.registry.close()
 
@@ -213,14 +226,34 @@ def build_node(settings: Settings) -> Node:
         answer_timeout_ms=settings.answer_timeout_ms,
         questions_max=settings.questions_max,
     )
-    node = Node(settings, keys, poller, registry, ledger, opa, run_blocking)
+    node = Node(settings, keys, poller, registry, ledger, opa, run_blocking, open_peer_store(settings))
+    # One client for everything that this node sends; it is loaded with a started node only.
+    from concordat_node.home.httpx_transport import HttpxTransport  # noqa: PLC0415
+
+    transport = HttpxTransport(ca_file=settings.ca_file, proxy=settings.egress_proxy or None)
+    node._closing.push_async_callback(transport.close)
+    uses = TokenUses(node.peers, run_blocking, now)
+    node._reporter = UseReporter(
+        outbox=UseOutbox(ledger.database),
+        channel=PeerChannel(settings.organization, keys.request, transport, now, secrets.token_bytes),
+        bundle=node.bundle,
+        run_blocking=run_blocking,
+        clock=now,
+    )
+    peers = PeerDoor(
+        organization=settings.organization, bundle=node.bundle, handlers={"token_uses": uses.receive}, clock=now
+    )
     node.app = node_app(
-        door, is_ready=node.is_ready, request_bytes_max=settings.request_bytes_max, routers=_home_routers(node)
+        door,
+        is_ready=node.is_ready,
+        request_bytes_max=settings.request_bytes_max,
+        routers=_home_routers(node, transport, uses),
+        peers=peers.handle,
     )
     return node
 
 
-def _home_routers(node: Node) -> list[APIRouter]:
+def _home_routers(node: Node, transport: StreamingTransport, uses: TokenUses) -> list[APIRouter]:
     settings = node.settings
     if settings.home is None:
         return []
@@ -229,14 +262,12 @@ def _home_routers(node: Node) -> list[APIRouter]:
     from concordat_node.home.api import build_home_router  # noqa: PLC0415
     from concordat_node.home.home import open_home  # noqa: PLC0415
     from concordat_node.home.home_key import load_home_key  # noqa: PLC0415
-    from concordat_node.home.httpx_transport import HttpxTransport  # noqa: PLC0415
     from concordat_node.home.mint import HomeKeys  # noqa: PLC0415
     from concordat_node.home.settings import parse_home_settings  # noqa: PLC0415
     from concordat_node.portal.api import build_portal_router  # noqa: PLC0415
     from concordat_node.registration.api import build_registration_router  # noqa: PLC0415
     from concordat_node.registration.registration import Registration  # noqa: PLC0415
 
-    transport = HttpxTransport(ca_file=settings.ca_file, proxy=settings.egress_proxy or None)
     home = open_home(
         settings=parse_home_settings(dict(settings.home)),
         organization=settings.organization,
@@ -251,9 +282,9 @@ def _home_routers(node: Node) -> list[APIRouter]:
         clock=now,
         entropy=secrets.token_bytes,
         run_blocking=node.run_blocking,
+        note_minted=uses.note_minted,
     )
     node._closing.callback(home.close)
-    node._closing.push_async_callback(transport.close)
     node._closing.push_async_callback(home.stop)
     registration = Registration(
         database=node.registry,
@@ -309,6 +340,11 @@ def open_registry(settings: Settings) -> Database:
     database = open_database(settings.data_dir / "registry.sqlite")
     upgrade(database)
     return database
+
+
+def open_peer_store(settings: Settings) -> PeerStore:
+    """Return what is remembered of other organizations. Raises: the storage failures."""
+    return PeerStore(open_ledger_database(settings.data_dir / "peer.sqlite"))
 
 
 def read_keys(settings: Settings) -> Keys:

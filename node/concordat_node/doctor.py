@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from concordat_node.app import check_membership, make_poller, now, opa_environment, open_registry, read_keys
+from concordat_node.app import (
+    check_membership,
+    make_poller,
+    now,
+    opa_environment,
+    open_peer_store,
+    open_registry,
+    read_keys,
+)
 from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
 from concordat_node.policy.opa_binary import ensure_opa
@@ -14,8 +22,14 @@ from concordat_node.registry.store import RegistryStore
 from concordat_node.settings import Settings
 from concordat_node.setup import current_bundle
 from concordat_trust.canonical import JsonObject
-from concordat_trust.errors import ConcordatError
+from concordat_trust.errors import ConcordatError, OperatorError
 from concordat_trust.times import time_words
+
+
+class TokensFoundElsewhere(OperatorError):
+    code = "tokens_found_elsewhere"
+    sentence = "Nodes report {count} uses of tokens that were not minted so here, the last one as {code}."
+    hint = "`concordat node log tokens` lists them; rotate the query-token key, or ask the node that reports them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("membership", _membership),
         ("registry", _registry),
         ("disclosure log", _log),
+        ("own tokens", _tokens),
         ("OPA", _opa),
     )
     return tuple(_finding(name, look, settings) for name, look in looks)
@@ -102,6 +117,17 @@ def _log(settings: Settings) -> str:
         return f"{ledger.count()} entries"
     finally:
         ledger.close()
+
+
+def _tokens(settings: Settings) -> str:
+    store = open_peer_store(settings)
+    try:
+        findings = store.findings()
+    finally:
+        store.close()
+    if findings:
+        raise TokensFoundElsewhere(count=len(findings), code=findings[-1].code)
+    return "no node reports a use of a token that was not minted here"
 
 
 def _opa(settings: Settings) -> str:

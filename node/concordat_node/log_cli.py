@@ -34,6 +34,7 @@ def register_log(add: AddCommand) -> None:
     prove.add_argument("--position", type=int, required=True, help="the entry, counted from 0")
     consistency = add("consistency", "prove that the log as it is now continues an earlier state", run_consistency)
     consistency.add_argument("--from", type=Path, required=True, dest="kept", metavar="FILE", help=_DOCUMENT)
+    add("tokens", "list reported uses of own tokens that were never minted here; 7 when there are any", run_tokens)
     for parser in (checkpoint, prove, consistency):
         parser.add_argument("--out", type=Path, metavar="FILE", help="write it to a new file")
 
@@ -91,6 +92,20 @@ def run_consistency(arguments: argparse.Namespace) -> int:
 
     _print(arguments, "proof", proved_continuation(_settings(arguments), arguments.kept).to_text())
     return EXIT_DONE
+
+
+def run_tokens(arguments: argparse.Namespace) -> int:
+    """List what nodes reported of tokens in this organization's name that it did not mint so."""
+    from concordat_node.app import open_peer_store
+
+    store = open_peer_store(_settings(arguments))
+    try:
+        findings = store.findings()
+    finally:
+        store.close()
+    for finding in findings:
+        print(json.dumps(finding.to_json()) if arguments.json else finding.line())
+    return EXIT_FINDING if findings else EXIT_DONE
 
 
 def _print(arguments: argparse.Namespace, name: str, document: str) -> None:

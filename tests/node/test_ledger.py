@@ -33,6 +33,7 @@ def make_entry(jti: str = "token-1", *, issuer: str = "alma-university", release
         organization="north-hospital",
         issuer=issuer,
         token_id=jti,
+        token_sha256="t" * 43,
         pseudonym="p-4711",
         presenter="k" * 43,
         operation="search",

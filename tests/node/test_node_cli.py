@@ -22,10 +22,14 @@ from typing import Any
 import pytest
 
 from concordat_node.cli import register
+from concordat_node.peer.store import PeerStore
+from concordat_node.registry.engine import open_ledger_database
 from concordat_trust.bundle.repository import MemberKeys
 from concordat_trust.bundle.store import publish
 from concordat_trust.ids import OrgId
 from concordat_trust.keys import load_private_key, save_private_key
+from concordat_trust.peer_message import PeerMessage
+from concordat_trust.token_use import TokenUse
 from tests.factories.network import TestNetwork, make_network
 
 NORTH = OrgId.parse("north-hospital")
@@ -245,3 +249,22 @@ def test_doctor_finds_a_whole_node_well_and_names_what_is_missing(
     assert not found["keys"]["ok"]
     assert found["keys"]["hint"]
     assert found["registry"]["ok"]
+
+
+def test_tokens_that_were_never_minted_here_are_listed_and_the_doctor_names_them(
+    member: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert run("log", "tokens", "--settings", member) == 0
+    assert capsys.readouterr().out == ""
+    store = PeerStore(open_ledger_database(member.parent / "data" / "peer.sqlite"))
+    at = int(time.time())
+    message = PeerMessage(OrgId.parse("vitalis"), "m" * 22, "token_uses", at, at + 60)
+    store.receive_uses(message, [TokenUse("t" * 22, "h" * 43, "OK", at)], now=at)
+    store.close()
+    assert run("log", "tokens", "--settings", member) == 7
+    assert capsys.readouterr().out.startswith("token_never_minted  vitalis")
+    assert run("doctor", "--settings", member, "--json") == 7
+    found = {finding["name"]: finding for finding in told(capsys)["findings"]}
+    assert "tokens_found_elsewhere" in found["own tokens"]["message"]
+    assert stat.S_IMODE((member.parent / "data" / "peer.sqlite").stat().st_mode) == 0o600

@@ -24,6 +24,7 @@ from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.query_token import VerifiedToken, verify_query_token
 from concordat_trust.request_signature import PresenterUnknown, SignedMessage, authority_of, verify_request
 from concordat_trust.shape import Shape
+from concordat_trust.token_use import token_digest
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.documents import NODE_DOCUMENTS, document_id
 from concordat_trust.wire.transport import WireRequest
@@ -69,6 +70,7 @@ class Admitted:
     operation: str
     presenter: KeyId
     token: VerifiedToken
+    token_sha256: str
     question: bytes
     part: bytes
     timeout_ms: int | None
@@ -94,17 +96,28 @@ def check_request(
         raise BodyTooLarge(bytes_max=bytes_max)
     if bundle is None or bundle.expires_at <= now:
         raise BundleStale
-    presenter = verify_request(
-        _message(request, _own_authority(bundle, me)),
-        request.headers,
-        resolve_key=request_keys(bundle),
-        now=now,
-    )
+    presenter = signed_presenter(request, me=me, bundle=bundle, now=now)
     body = _body(request, bytes_max)
+    presented = _bearer(request)
     token = verify_query_token(
-        _bearer(request), me=me, bundle=bundle, question=body.question, part=body.part, presenter=presenter, now=now
+        presented, me=me, bundle=bundle, question=body.question, part=body.part, presenter=presenter, now=now
     )
-    return Admitted(body.operation, presenter, token, body.question, body.part, _timeout_ms(request), bundle)
+    return Admitted(
+        operation=body.operation,
+        presenter=presenter,
+        token=token,
+        token_sha256=token_digest(presented),
+        question=body.question,
+        part=body.part,
+        timeout_ms=_timeout_ms(request),
+        bundle=bundle,
+    )
+
+
+def signed_presenter(request: WireRequest, *, me: OrgId, bundle: TrustedBundle, now: int) -> KeyId:
+    """Return whose key signed a request that was meant for this node. Raises: the refusals of `verify_request`."""
+    message = _message(request, _own_authority(bundle, me))
+    return verify_request(message, request.headers, resolve_key=request_keys(bundle), now=now)
 
 
 def check_still_admitted(admitted: Admitted, *, me: OrgId, bundle: TrustedBundle | None, now: int) -> None:

@@ -273,6 +273,7 @@ def _entry(admitted: Admitted, outcome: _Outcome, facts: _EntryFacts) -> LogEntr
         organization=facts.organization,
         issuer=token.issuer,
         token_id=token.token_id,
+        token_sha256=admitted.token_sha256,
         pseudonym=token.subject,
         presenter=admitted.presenter,
         operation=None if question is None else question.operation,

@@ -1,4 +1,4 @@
-"""HTTP around the door: a body limit, one route, two health checks, and the home door's routes if there are any.
+"""HTTP around the doors: a body limit, their routes, two health checks, and the home door's routes if there are any.
 
 Rules of this file:
 
@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -20,8 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concordat_node.access.refusals import BodyTooSlow, refusal
 from concordat_node.api.door import NodeDoor
+from concordat_trust.peer_message import PATH as PEER_PATH
 from concordat_trust.wire.transport import WireRequest, WireResponse
 
+Handle = Callable[[WireRequest], Awaitable[WireResponse]]
+"""A door: the answer or the refusal for a request, never an exception."""
 HEADER_BYTES_MAX = 131_072
 BODY_SECONDS_MAX = 10.0
 _SINGLE: Final = frozenset(
@@ -74,17 +77,21 @@ def node_app(
     request_bytes_max: int,
     body_seconds_max: float = BODY_SECONDS_MAX,
     routers: Sequence[APIRouter] = (),
+    peers: Handle | None = None,
 ) -> ASGIApp:
     """Return the ASGI application of a node."""
     app = FastAPI(title="Concordat node", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.post("/graphql")
     async def graphql(request: Request) -> Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        path = request.scope["raw_path"].decode("latin-1") if request.scope.get("raw_path") else request.url.path
-        if request.scope.get("query_string"):
-            return _response(refusal("request_malformed"))
-        return _response(await door.handle(WireRequest(request.method, path, headers, await request.body())))
+        return await _handled(request, door.handle)
+
+    if peers is not None:
+        handle = peers
+
+        @app.post(PEER_PATH)
+        async def peer(request: Request) -> Response:
+            return await _handled(request, handle)
 
     @app.get("/livez")
     async def livez() -> Response:
@@ -98,6 +105,14 @@ def node_app(
     for router in routers:
         app.include_router(router)
     return BodyLimit(app, bytes_max=request_bytes_max, seconds_max=body_seconds_max)
+
+
+async def _handled(request: Request, handle: Handle) -> Response:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    path = request.scope["raw_path"].decode("latin-1") if request.scope.get("raw_path") else request.url.path
+    if request.scope.get("query_string"):
+        return _response(refusal("request_malformed"))
+    return _response(await handle(WireRequest(request.method, path, headers, await request.body())))
 
 
 def _header_problem(scope: Scope, bytes_max: int) -> str | None:

@@ -17,7 +17,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,7 +37,16 @@ from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.merge import NOT_REPORTED, Reported
 from concordat_trust.question import Part, PartCursor, Question
+from concordat_trust.token_use import MintedToken
 from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, StreamingTransport
+
+NoteMinted = Callable[[str, MintedToken, int], Awaitable[None]]
+"""Remembers (token id, what was minted, when). Raises what keeps the token from being sent."""
+
+
+async def nobody_notes(token_id: str, minted: MintedToken, at: int) -> None:
+    """Remember nothing: for a home without the channel on which nodes report the uses of its tokens."""
+
 
 DIRECT_MS_MAX = 2_000
 """How much of the deadline is kept for asking the own node directly."""
@@ -89,7 +98,9 @@ class Asker:
         clock: Callable[[], int],
         entropy: Callable[[int], bytes],
         in_force: InForce,
+        note_minted: NoteMinted = nobody_notes,
     ) -> None:
+        self._note_minted = note_minted
         self._organization = organization
         self._in_force = in_force
         self._coordinators = coordinators
@@ -232,7 +243,7 @@ class _Asking:
         left_ms = self._left_ms()
         share_ms = (left_ms - min(DIRECT_MS_MAX, left_ms // 4)) // coordinators_left
         margin_ms = min(MARGIN_MS_MAX, share_ms // 10)
-        round_ = self._mint(self.parts, key_id)
+        round_ = await self._mint(self.parts, key_id)
         judge = self._judge(round_)
         heard = Heard(judge)
 
@@ -261,7 +272,7 @@ class _Asking:
         """Ask the own node alone, with a token that only this home node can present."""
         me = self.asker._organization
         own = {org: part for org, part in self.parts.items() if org == me} or {me: Part()}
-        round_ = self._mint(own, self.asker._keys.request.key_id)
+        round_ = await self._mint(own, self.asker._keys.request.key_id)
         answer = await self._own_answer(round_)
         judged = self._judge(round_).judge_direct(answer, others)
         self.telling(me, judged.verified.get(me) or judged.reported[me])
@@ -283,9 +294,9 @@ class _Asking:
         except (PeerFailure, RefusedDocument) as error:
             return Reported.at_home("INVALID", error.code)
 
-    def _mint(self, parts: Mapping[OrgId, Part], presenter: KeyId) -> Round:
+    async def _mint(self, parts: Mapping[OrgId, Part], presenter: KeyId) -> Round:
         asker = self.asker
-        return mint_round(
+        round_ = mint_round(
             self.question,
             parts,
             session=self.session,
@@ -296,6 +307,10 @@ class _Asking:
             now=asker._clock(),
             entropy=asker._entropy,
         )
+        # Before it leaves: a token that is used and not remembered looks like one that somebody else made.
+        for token_id, minted in round_.minted():
+            await asker._note_minted(token_id, minted, round_.minted_at)
+        return round_
 
     def _judge(self, round_: Round) -> Judge:
         asker = self.asker

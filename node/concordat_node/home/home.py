@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from concordat_node.home.ask import Asker
+from concordat_node.home.ask import Asker, NoteMinted, nobody_notes
 from concordat_node.home.browser_login import BrowserSignIn
 from concordat_node.home.database import open_home_database
 from concordat_node.home.errors import HomeBundleUnusable, JobNotFound
@@ -115,6 +115,7 @@ def open_home(
     clock: Callable[[], int],
     entropy: Callable[[int], bytes],
     run_blocking: RunBlocking,
+    note_minted: NoteMinted = nobody_notes,
 ) -> Home:
     """Return the home door of a node. The caller closes it, and the transport."""
     engine = open_home_database(database)
@@ -142,6 +143,7 @@ def open_home(
         clock=clock,
         entropy=entropy,
         in_force=bundle,
+        note_minted=note_minted,
     )
     jobs = JobStore(engine, entropy=entropy, still=lambda events: still_shown(events, bundle()))
     jobs.interrupt_all()

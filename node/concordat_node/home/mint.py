@@ -20,6 +20,7 @@ from concordat_trust.jose import Signer
 from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Question
 from concordat_trust.sealing import OpenedRecord, SealContext, SealingKey, open_record
+from concordat_trust.token_use import MintedToken, token_digest
 from concordat_trust.vocabulary import Clearance
 
 TOKEN_ID_BYTES = 16
@@ -45,6 +46,10 @@ class Round:
     token_id: str
     minted_at: int
     sealing: SealingKey
+
+    def minted(self) -> tuple[tuple[str, MintedToken], ...]:
+        """Return what home must remember of this round: each token's id, hash and audience."""
+        return ((self.token_id, MintedToken(token_digest(self.token), frozenset(self.parts))),)
 
     def part_texts(self) -> dict[str, str]:
         """Return every organization's part exactly as it was hashed into the token."""

@@ -42,12 +42,15 @@ class ReleasedItem:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One answer given to one token. `at` is Unix seconds; `issuer` and `token_id` are consumed by it."""
+    """One answer given to one token. `at` is Unix seconds; `issuer` and `token_id` are consumed by it;
+    `token_sha256` is the token as it was presented.
+    """
 
     at: int
     organization: str
     issuer: str
     token_id: str
+    token_sha256: str
     pseudonym: str
     presenter: str
     operation: str | None
@@ -83,6 +86,7 @@ class LogEntry:
             "released": [item.to_json() for item in self.released],
             "status": self.status,
             "token_id": self.token_id,
+            "token_sha256": self.token_sha256,
             "total": self.total,
         }
 

@@ -6,6 +6,7 @@ Rules of this file:
   committed before the answer is built. So a token is consumed exactly when something was logged, in any number of
   workers, also after a restart, and every entry has a proof from its first moment on.
 * An append reads and writes at most one hash per level of the tree (RFC 6962 §2.1), never the entries before it.
+* The issuer's report of the token's use is due from the same transaction on (`outbox`).
 * No entry, no answer: every failure of the database is `log_unavailable`, a full disk and a hash that is missing from
   the tree among them.
 * WAL with synchronous=FULL: an acknowledged entry survives a loss of power (NORMAL loses everything since the last
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from concordat_node.ledger.entry import LogEntry, leaf_hash
+from concordat_node.ledger.outbox import insert_use
 from concordat_node.ledger.tables import CONSUMED, ENTRY, PAGE_MAX, SUBTREE, insert_subtrees, prepare
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import StorageBusy, StorageFailed, StorageFull
@@ -132,6 +134,7 @@ class Ledger:
             row = {"position": size, "at": entry.at, "salt": salt, "canonical": canonical, "leaf": leaf}
             connection.execute(_INSERT_ENTRY, row)
             insert_subtrees(connection, grown.completed)
+            insert_use(connection, entry)
         return Logged(leaf, size, size + 1, grown.path, grown.root)
 
     def count(self) -> int:

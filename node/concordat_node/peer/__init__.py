@@ -1,0 +1,1 @@
+"""The signed channel to other organizations, and what travels on it."""
