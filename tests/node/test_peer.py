@@ -65,9 +65,9 @@ class World:
     reporter: UseReporter
     bundle: TrustedBundle
 
-    def asking(self, label: str = "token", **changes: object) -> Asking:
+    def asking(self, label: str = "token") -> Asking:
         question = make_question(network())
-        return asking(network(), question, token_id=fresh_id(label), now=self.clock.now, **changes)
+        return asking(network(), question, token_id=fresh_id(label), now=self.clock.now)
 
     async def mint(self, ask: Asking, *, audience: OrgId = NORTH) -> None:
         """Let home remember the token of `ask`, as it does before it sends one."""
