@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytest
 
+from concordat_node.home.browser_cookies import session_cookie
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.pseudonym import pseudonym
+from concordat_node.home.sessions import Person
 from concordat_node.policy.engine import Decision, DecisionRequest, NodePolicy, Requester
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.records import Agreement, Approval
@@ -34,6 +38,8 @@ from tests.factories.opa import running_opa
 from tests.factories.registry import make_agreement, make_approval
 from tests.federation.consortium import HOME, NORTH, VITALIS
 from tests.federation.worlds import FULL_CLASSES, HIDDEN_CLASSES, SUMMARY_CLASSES
+from tests.portal.browsing import Browser
+from tests.portal.test_pages import NEXT, TITLES, answered, next_page
 
 DAY_S = 86_400
 NETWORK = make_network()
@@ -115,6 +121,15 @@ class Asked:
 
     def token(self) -> str:
         return self.institution.sign_in(self.persona.name, self.persona.claims)
+
+    @asynccontextmanager
+    async def browser(self) -> AsyncIterator[Browser]:
+        """Give the persona's browser, signed in."""
+        at_home, person = self.institution.home, Person(self.persona.name, self.persona.claims)
+        token, _ = at_home.home.sessions.open(person, now=at_home.clock(), kind="browser")
+        async with at_home.client() as client:
+            client.cookies.set(session_cookie(at_home.home.settings), token)
+            yield Browser(at_home, client)
 
     async def rest(self, path: str, body: dict[str, Any], token: str | None = None) -> Any:
         headers = {"authorization": f"Bearer {token or self.token()}"}
@@ -243,6 +258,47 @@ async def network_by_id(asked: Asked) -> Ids:
     return frozenset(item["id"] for item in data.values() if item is not None)
 
 
+async def portal_search(asked: Asked) -> Ids:
+    async with asked.browser() as browser:
+        pages = await _result_pages(asked, browser)
+    return frozenset(one for _, shown in pages for one in shown)
+
+
+async def portal_records(asked: Asked) -> Ids:
+    """Ask for the page of every record of one organization under every page of results."""
+    found: set[str] = set()
+    theirs = [one for one in ALL if one.org == VITALIS]
+    async with asked.browser() as browser:
+        for path, _ in await _result_pages(asked, browser):
+            for one in theirs:
+                page = await browser.get(f"{path}/record/{one}")
+                found |= set(_RECORD_PAGE_ID.findall(page.text)) if page.status_code == 200 else set()
+    return frozenset(found)
+
+
+async def _result_pages(asked: Asked, browser: Browser) -> list[tuple[str, list[str]]]:
+    """Return (path, ids shown) of every page of a search that matches every record."""
+    purpose = asked.persona.purpose
+    path = await browser.search(
+        EVERYTHING,
+        purpose=purpose.code,
+        disease=purpose.disease or "",
+        **({"commercial": "yes"} if purpose.commercial else {}),
+    )
+    pages = []
+    while True:
+        page = (await browser.get(path)).text
+        pages.append((path, TITLES.findall(page)))
+        if NEXT.search(page) is None:
+            return pages
+        path = await answered(browser, await next_page(browser, path))
+
+
+_RECORD_PAGE_ID = re.compile(r'<p class="id"><code>([^<]+)</code>')
+EVERYTHING = "clinical"
+"""A word of every record's summary."""
+
+
 INTERFACES: tuple[tuple[Interface, tuple[OrgId, ...]], ...] = (
     (signed_search, ORGANIZATIONS),
     (signed_assets, ORGANIZATIONS),
@@ -253,6 +309,8 @@ INTERFACES: tuple[tuple[Interface, tuple[OrgId, ...]], ...] = (
     (network_search, ORGANIZATIONS),
     (network_entities, ORGANIZATIONS),
     (network_by_id, (VITALIS,)),
+    (portal_search, ORGANIZATIONS),
+    (portal_records, (VITALIS,)),
     (subgraph_search, (HOME,)),
     (subgraph_entities, (HOME,)),
 )
