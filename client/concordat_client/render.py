@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from concordat_client.plain_text import plain
 from concordat_trust.canonical import Json
+from concordat_trust.measured import deciding_first
 from concordat_trust.policy_words import grantor_words, missing_words
 from concordat_trust.times import time_words
 from concordat_trust.words import modifier_words, notice_words, permission_words, records_words, status_words
@@ -106,20 +107,19 @@ class Obligations:
             yield f"{mark}  {text}"
 
 
-def page_lines(hits: Json, *, first: int = 1) -> Iterator[str]:
+def page_lines(result: Object, *, first: int = 1) -> Iterator[str]:
     """Return the lines of a page of records, numbered from `first`, with what they oblige to at its end."""
-    obligations = Obligations()
-    for number, hit in enumerate(objects(hits), start=first):
+    obligations, question = Obligations(), obj(result.get("question"))
+    for number, hit in enumerate(objects(result.get("hits")), start=first):
         yield ""
-        yield from hit_lines(number, hit, obligations)
+        yield from hit_lines(number, deciding_first(obj(hit.get("record")), question), obligations)
     told = list(obligations.lines())
     if told:
         yield from ("", "Using these records, you must:", *told)
 
 
-def hit_lines(number: int, hit: Object, obligations: Obligations) -> Iterator[str]:
+def hit_lines(number: int, record: Object, obligations: Obligations) -> Iterator[str]:
     """Return the lines of one record in a list."""
-    record = obj(hit.get("record"))
     mark = "   [in summary]" if record.get("level") == "SUMMARY" else ""
     yield f"{number}. {_or_masked(record, 'title')}{mark}"
     yield f"   {plain(record.get('id'))}   {plain(record.get('kind'))} of {plain(record.get('organization'))}"

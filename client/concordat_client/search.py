@@ -105,12 +105,12 @@ def _print(results: list[JsonObject], arguments: argparse.Namespace) -> None:
     result = results[0]
     print(f"Asked in {plain(result.get('network'))} for the purpose {plain(arguments.purpose)}.")
     told = (*understood_lines(result), *completeness_lines(result), *facet_lines(result))
-    for line in (*told, *page_lines(result.get("hits"))):
+    for line in (*told, *page_lines(result)):
         print(line)
     shown = len(objects(result.get("hits")))
     for number, page in enumerate(results[1:], start=2):
         print(f"\nPage {number}")
-        for line in (*completeness_lines(page), *page_lines(page.get("hits"), first=shown + 1)):
+        for line in (*completeness_lines(page), *page_lines(page, first=shown + 1)):
             print(line)
         shown += len(objects(page.get("hits")))
     if results[-1].get("has_next") is True:

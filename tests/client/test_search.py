@@ -130,6 +130,15 @@ def test_hostile_texts_of_a_record_do_not_reach_the_terminal(running: Running, r
     assert title in {hit["record"]["title"] for hit in json.loads(out)["hits"]}
 
 
+def test_the_measurement_that_was_asked_for_stands_first(running: Running, run: Run) -> None:
+    measured = [make_evaluation(value=value) for value in ("0.8988", "0.9474")]
+    running.coordinator.cards = {**demo_cards(), NORTH: [make_card(NORTH, "sepsis", evaluations=measured)]}
+    for condition, order in (("", ["0.8988", "0.9474"]), (" with accuracy above 90%", ["0.9474", "0.8988"])):
+        _, out, _ = run(["search", f"clinical models{condition}", "--purpose", "HMB"])
+        values = [line.split()[1] for line in out.splitlines() if line.startswith("   accuracy 0.")]
+        assert [value for value in values if value in order] == order
+
+
 def test_masked_fields_and_missing_conditions_are_said(running: Running, run: Run) -> None:
     card = make_card(
         NORTH,

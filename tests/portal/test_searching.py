@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from concordat_node.home.job_runner import RUNNING_PER_PERSON_MAX
 from concordat_node.home.sentence import SENTENCE_MAX
 from concordat_trust.answer import verify_saved_answer
 from concordat_trust.merge import Reported
-from tests.factories.answers import HOME, NORTH, VITALIS, asset_id
+from tests.factories.answers import HOME, NORTH, VITALIS, asset_id, make_card, make_evaluation
 from tests.factories.home import TestHome
 from tests.factories.network import NOW
 from tests.factories.portal import SENTENCE, Relay
@@ -192,6 +193,18 @@ async def test_a_facet_is_a_new_question_with_one_more_condition(browser: Browse
     page = (await browser.get(await browser.search(SENTENCE, also='task:"regression"'))).text
     assert "task is regression" in page
     assert relay.asked == 2
+
+
+async def test_the_measurement_that_was_asked_for_stands_first_on_the_page_and_in_its_events(
+    browser: Browser, relay: Relay
+) -> None:
+    measured = [make_evaluation(value=value) for value in ("0.8988", "0.9474")]
+    relay.cards = {NORTH: [make_card(NORTH, "sepsis", evaluations=measured)]}
+    for condition, order in (("", ["0.8988", "0.9474"]), ("accuracy>0.9", ["0.9474", "0.8988"])):
+        path = await browser.search(f"clinical trial {condition}")
+        told = "".join(data.get("records", "") for _, _, data in events_of(await browser.get(f"{path}/events")))
+        for shown in ((await browser.get(path)).text, told):
+            assert re.findall(r'class="metric">Accuracy</span> <strong>([^<]+)', shown) == order
 
 
 async def test_the_saved_answer_is_the_one_that_verifies(browser: Browser) -> None:

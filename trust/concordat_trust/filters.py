@@ -125,8 +125,9 @@ def evaluate(node: Filter, record: FieldReader) -> bool | None:
             return _contains(record.exact(field), values)
         case Compare(field, cmp, value):
             return _ordered(record.ordered(field), cmp, value)
-        case MetricIs(metric, cmp, value):
-            return _metric(record.evaluations(), metric, cmp, value)
+        case MetricIs():
+            held = record.evaluations()
+            return None if held is None else any(is_met_by(node, *measured) for measured in held)
         case TrainedOn(text):
             return record.trained_on(text)
 
@@ -153,11 +154,9 @@ def _ordered(held: str | Decimal | None, cmp: Comparison, value: str) -> bool | 
     return _COMPARE_TEXT[cmp](held, value)
 
 
-def _metric(held: tuple[tuple[str, Decimal, str], ...] | None, metric: str, cmp: Comparison, value: str) -> bool | None:
-    if held is None:
-        return None
-    wanted = Decimal(value)
-    return any(name == metric and split != "train" and _COMPARE[cmp](number, wanted) for name, number, split in held)
+def is_met_by(condition: MetricIs, metric: str, value: Decimal, split: str) -> bool:
+    """Whether one measurement meets the condition; nothing that was measured in training does."""
+    return metric == condition.metric and split != "train" and _COMPARE[condition.cmp](value, Decimal(condition.value))
 
 
 _COMPARE: dict[Comparison, Callable[[Decimal, Decimal], bool]] = {

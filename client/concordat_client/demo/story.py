@@ -282,5 +282,5 @@ def _is_complete(result: JsonObject) -> bool:
 
 
 def _show(result: JsonObject, say: Say) -> None:
-    for line in (*understood_lines(result), *completeness_lines(result), *page_lines(result.get("hits"))):
+    for line in (*understood_lines(result), *completeness_lines(result), *page_lines(result)):
         say(line)

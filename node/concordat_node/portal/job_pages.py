@@ -61,7 +61,7 @@ class JobPages:
         else:
             events = await self._events(job.job_id, browser.session)
             told = [read_event(event) for event in events if not event.is_last]
-            view = running_view(told, self._names(), understand(job.label).to_json())
+            view = running_view(told, self._names(), understand(job.label).to_json(), _question(job))
         html = self._pages.page(
             "search",
             frame,
@@ -105,7 +105,7 @@ class JobPages:
         after = last_event_id(request.headers)
         events = await self._events(job.job_id, browser.session)
         earlier = [event for event in events if event.seq <= after and not event.is_last]
-        writer = fragment_writer(self._pages, job.job_id, self._names(), earlier)
+        writer = fragment_writer(self._pages, job.job_id, self._names(), _question(job), earlier)
         headers = {**page_headers(self._home.settings), "x-accel-buffering": "no"}
         runner = self._home.runner
         return await event_stream(runner, job.job_id, browser.session, after=after, write=writer, headers=headers)

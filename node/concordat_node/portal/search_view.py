@@ -15,6 +15,7 @@ from concordat_node.portal.organizations import (
 )
 from concordat_node.portal.reading import Object, number, obj, objects, text, texts
 from concordat_node.portal.records import Record, obligations_of, record_of
+from concordat_trust.measured import deciding_first
 
 _FACETS = {"kind": "Kind", "task": "Task", "modality": "Modality", "framework": "Framework", "license": "Licence"}
 FACETS = tuple(_FACETS)
@@ -63,10 +64,13 @@ class SearchView:
     has_next: bool = False
 
 
-def running_view(events: Sequence[Object], names: Mapping[str, str], understood: Object) -> SearchView:
+def running_view(
+    events: Sequence[Object], names: Mapping[str, str], understood: Object, question: Object
+) -> SearchView:
     """Return the page of what has come so far, in the order of arrival."""
     entries = [obj(event.get("entry")) for event in events]
-    records = tuple(record_of(record, names) for event in events for record in objects(event.get("records")))
+    shown = [record for event in events for record in objects(event.get("records"))]
+    records = tuple(record_of(deciding_first(record, question), names) for record in shown)
     summary = running_summary(entries, len(names))
     return SearchView(summary, chips_of(entries, names), records, (), (), _understood(understood), None, False)
 
@@ -74,7 +78,8 @@ def running_view(events: Sequence[Object], names: Mapping[str, str], understood:
 def finished_view(result: Object, names: Mapping[str, str]) -> SearchView:
     """Return the page of a whole result."""
     entries = objects(obj(result.get("completeness")).get("entries"))
-    records = tuple(record_of(obj(hit.get("record")), names) for hit in objects(result.get("hits")))
+    question, shown = obj(result.get("question")), [obj(hit.get("record")) for hit in objects(result.get("hits"))]
+    records = tuple(record_of(deciding_first(record, question), names) for record in shown)
     return SearchView(
         summary=summary_of(result),
         chips=chips_of(entries, names),

@@ -12,6 +12,7 @@ from concordat_node.portal.pages import Pages
 from concordat_node.portal.reading import Object, obj, objects, text
 from concordat_node.portal.records import record_of
 from concordat_trust.canonical import parse_object
+from concordat_trust.measured import deciding_first
 
 
 def read_event(event: JobEvent) -> Object:
@@ -20,7 +21,7 @@ def read_event(event: JobEvent) -> Object:
 
 
 def fragment_writer(
-    pages: Pages, job_id: str, names: Mapping[str, str], earlier: Sequence[JobEvent]
+    pages: Pages, job_id: str, names: Mapping[str, str], question: Object, earlier: Sequence[JobEvent]
 ) -> Callable[[JobEvent], str]:
     """Return what writes each further event as one line of JSON; `earlier` are those the page has already."""
     entries = [obj(read_event(event).get("entry")) for event in earlier]
@@ -32,7 +33,7 @@ def fragment_writer(
         entry = obj(told.get("entry"))
         entries.append(entry)
         organization = text(entry.get("organization"))
-        records = [record_of(record, names) for record in objects(told.get("records"))]
+        records = [record_of(deciding_first(one, question), names) for one in objects(told.get("records"))]
         return json.dumps(
             {
                 "organization": organization,
