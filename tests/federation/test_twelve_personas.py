@@ -18,8 +18,8 @@ import pytest
 
 from concordat_node.home.browser_cookies import session_cookie
 from concordat_node.home.claims import PersonClaims
+from concordat_node.home.person import Person
 from concordat_node.home.pseudonym import pseudonym
-from concordat_node.home.sessions import Person
 from concordat_node.policy.engine import Decision, DecisionRequest, NodePolicy, Requester
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.records import Agreement, Approval
