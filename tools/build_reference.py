@@ -2,8 +2,8 @@
 
 Pages: errors.md (every error class), settings.md (every option of node and coordinator), commands.md (every command's
 help), policy-codes.md (every code that the policy can give), records.md (every field of an import line),
-bundle-rules.md (every rule of a trust bundle), graphql-doors.md (every limit, type and field of the federation doors).
-Exit codes: 0 done, 7 a page is out of date.
+membership.md (the table of a membership's states), bundle-rules.md (every rule of a trust bundle), graphql-doors.md
+(every limit, type and field of the federation doors). Exit codes: 0 done, 7 a page is out of date.
 """
 
 from __future__ import annotations
@@ -188,6 +188,24 @@ def rules_page() -> str:
     return "\n".join(lines)
 
 
+def membership_page() -> str:
+    from concordat_trust.bundle.life.membership import MEANING, TRANSITIONS, diagram  # noqa: PLC0415 - this page only
+
+    lines = [
+        "# The life of a membership\n",
+        "Every command that signs or publishes something about a member goes by this table, and nothing leads around",
+        "it (`tests/trust/test_life_membership.py`).\n",
+        "| state | meaning |\n|---|---|",
+        *(f"| {state} | {meaning} |" for state, meaning in MEANING.items()),
+        "\n| from | event | to | who | keyholders' signatures |\n|---|---|---|---|---|",
+    ]
+    for way in TRANSITIONS:
+        signed = {"none": "none", "own": "none; its own key", "one": "one", "threshold": "threshold"}[way.signatures]
+        lines.append(f"| {way.state} | {way.event.replace('_', ' ')} | {way.next} | {way.who} | {signed} |")
+    lines.append(f"\n```mermaid\n{diagram()}\n```\n")
+    return "\n".join(lines)
+
+
 def pages() -> dict[str, str]:
     """Return the text of every page by its file name."""
     from graphql_fields import graphql_page, peers_page  # noqa: PLC0415 - this page only
@@ -200,6 +218,7 @@ def pages() -> dict[str, str]:
         "bundle-rules.md": rules_page(),
         "commands.md": commands_page(),
         "policy-codes.md": reasons_page(),
+        "membership.md": membership_page(),
         "records.md": records_page(),
         "graphql-doors.md": graphql_page(),
         "graphql-peers.md": peers_page(),

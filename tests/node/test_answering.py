@@ -226,6 +226,7 @@ async def test_the_entry_is_committed_before_the_attestation_exists() -> None:
 
     class Key:
         key_id = NETWORK.keys[NORTH]["attestation"].key_id
+        public_jwk = NETWORK.keys[NORTH]["attestation"].public_jwk
 
         def sign(self, data: bytes) -> bytes:
             order.append("sign")

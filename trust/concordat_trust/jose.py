@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.api_jws import PyJWS
@@ -26,6 +25,7 @@ from concordat_trust.directory import KeyUnknown, MemberUnknown
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrganizationIdInvalid
+from concordat_trust.jwk import Signer
 from concordat_trust.patterns import DIGEST, FRESH_ID
 from concordat_trust.token_errors import (
     TokenAlgorithm,
@@ -44,6 +44,17 @@ from concordat_trust.token_errors import (
     TokenWrongType,
 )
 
+__all__ = [
+    "Resolve",
+    "Signer",
+    "audience_of",
+    "claimed_issue_time",
+    "sign",
+    "unverified_claims",
+    "unverified_key_id",
+    "verify",
+]
+
 ALGORITHM = "EdDSA"
 LEEWAY_S = 30
 TOKEN_BYTES_MAX = 16_384
@@ -56,15 +67,6 @@ Resolve = Callable[[str, str], Ed25519PublicKey]
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER = {"alg", "typ", "kid"}
 _JWS = PyJWS(algorithms=[ALGORITHM])
-
-
-class Signer(Protocol):
-    """Something that signs with one Ed25519 key: `SigningKey`, or a hardware module."""
-
-    @property
-    def key_id(self) -> KeyId: ...
-
-    def sign(self, data: bytes, /) -> bytes: ...
 
 
 def sign(claims: JsonObject, *, key: Signer, typ: str) -> str:

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -59,6 +59,21 @@ class JwkThumbprint(RefusedDocument):
     code = "jwk_thumbprint"
     sentence = "The kid of a key is not its thumbprint."
     hint = "Name every key by its RFC 7638 thumbprint, or leave kid out."
+
+
+class Signer(Protocol):
+    """Something that signs with one Ed25519 key and shows its public part: `SigningKey`, or a hardware module.
+
+    Whatever signs takes this and never a private key, so that a key that cannot leave its module will do.
+    """
+
+    @property
+    def key_id(self) -> KeyId: ...
+
+    @property
+    def public_jwk(self) -> JsonObject: ...
+
+    def sign(self, data: bytes, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,10 @@ def read_members(
 
 def _statement(files: BundleFiles, top: TopLevel, policy: MemberPolicy, role: Targets, at: int) -> EntityStatement:
     member = policy.id
+    listed = role.targets.get(statement_path(member))
+    if listed is not None:
+        # Also of a role that has run out: an archive keeps it, so that its owner can renew what it says there.
+        files.find_target(statement_path(member), listed.hashes.get("sha256", ""))
     try:
         refuse_outside_lifetime(f"{member}.json", role, at=at, lifetime_max_s=MEMBER_LIFETIME_MAX_S)
     except BundleExpired as error:

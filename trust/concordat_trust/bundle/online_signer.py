@@ -23,7 +23,7 @@ from concordat_trust.bundle.errors import OnlineSignerAddress, OnlineSignerNotLo
 from concordat_trust.bundle.renewal import OnlineLifetimes, renew
 from concordat_trust.bundle.store import FILE_BYTES_MAX, is_bundle_name, publish, read_repository
 from concordat_trust.errors import ConcordatError
-from concordat_trust.jwk import SigningKey
+from concordat_trust.jwk import Signer
 
 RESIGN_INTERVAL_S: Final = 120
 CHECK_INTERVAL_S: Final = 2.0
@@ -38,7 +38,7 @@ class OnlineSigner:
     def __init__(
         self,
         folder: Path,
-        key: SigningKey,
+        key: Signer,
         *,
         clock: Callable[[], int],
         lifetimes: OnlineLifetimes = OnlineLifetimes(),  # noqa: B008  # frozen

@@ -54,6 +54,19 @@ class MemberPolicy:
     organization_type: str
     may_assert: MayAssert
 
+    def to_json(self) -> JsonObject:
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "country": self.country,
+            "organization_type": self.organization_type,
+            "may_assert": {
+                "affiliations": [*sorted(self.may_assert.affiliations)],
+                "roles": [*sorted(self.may_assert.roles)],
+                "clearance_max": int(self.may_assert.clearance_max),
+            },
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkPolicy:
@@ -69,34 +82,21 @@ class NetworkPolicy:
 
     def to_bytes(self) -> bytes:
         """Return the canonical `network.json`."""
-        return canonical_bytes(
-            {
-                "network_version": 1,
-                "id": self.id,
-                "name": self.name,
-                "minimum_cell": self.minimum_cell,
-                "purposes": list(self.purposes),
-                "bundle_age_max_s": self.bundle_age_max_s,
-                "members": [
-                    {
-                        "id": m.id,
-                        "kind": m.kind,
-                        "country": m.country,
-                        "organization_type": m.organization_type,
-                        "may_assert": {
-                            "affiliations": [*sorted(m.may_assert.affiliations)],
-                            "roles": [*sorted(m.may_assert.roles)],
-                            "clearance_max": int(m.may_assert.clearance_max),
-                        },
-                    }
-                    for m in self.members
-                ],
-                "reinstated": [
-                    {"organization": org, "suspended_version": version}
-                    for org, version in sorted(self.reinstated.items())
-                ],
-            }
-        )
+        return canonical_bytes(self.to_json())
+
+    def to_json(self) -> JsonObject:
+        return {
+            "network_version": 1,
+            "id": self.id,
+            "name": self.name,
+            "minimum_cell": self.minimum_cell,
+            "purposes": list(self.purposes),
+            "bundle_age_max_s": self.bundle_age_max_s,
+            "members": [m.to_json() for m in self.members],
+            "reinstated": [
+                {"organization": org, "suspended_version": version} for org, version in sorted(self.reinstated.items())
+            ],
+        }
 
 
 def parse_network(data: bytes) -> NetworkPolicy:
@@ -115,7 +115,7 @@ def _network(shape: Shape) -> NetworkPolicy:
     purposes = shape.texts("purposes", count_max=len(PURPOSES))
     if not purposes or len(set(purposes)) != len(purposes) or not set(purposes) <= set(PURPOSES):
         raise shape.refuse("purposes", "is not a list of different purpose codes")
-    members = tuple(_member(m) for m in shape.objects("members", count_max=MEMBERS_MAX))
+    members = tuple(parse_member(m) for m in shape.objects("members", count_max=MEMBERS_MAX))
     if len({m.id for m in members}) != len(members):
         raise shape.refuse("members", "lists a member twice")
     return NetworkPolicy(
@@ -129,7 +129,8 @@ def _network(shape: Shape) -> NetworkPolicy:
     )
 
 
-def _member(shape: Shape) -> MemberPolicy:
+def parse_member(shape: Shape) -> MemberPolicy:
+    """Return one entry of `members`. Raises: DocumentMalformed, OrganizationIdInvalid."""
     member = OrgId.parse(shape.text("id"))
     if member in RESERVED_IDS:
         raise shape.refuse("id", "is a reserved name")

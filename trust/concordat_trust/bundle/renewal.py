@@ -30,7 +30,7 @@ from concordat_trust.bundle.metadata import (
 from concordat_trust.bundle.signing import expiry, sign_metadata
 from concordat_trust.bundle.tuf_api import MetaFile, Root, Snapshot, Targets, Timestamp
 from concordat_trust.errors import RefusedDocument
-from concordat_trust.jwk import SigningKey
+from concordat_trust.jwk import Signer
 
 SNAPSHOT_LIFETIME_S: Final = 7 * DAY_S
 TIMESTAMP_LIFETIME_S: Final = 3_600
@@ -48,7 +48,7 @@ class OnlineLifetimes:
 def renew(
     files: Mapping[str, bytes],
     *,
-    online: SigningKey,
+    online: Signer,
     at: int,
     lifetimes: OnlineLifetimes = OnlineLifetimes(),  # frozen
 ) -> dict[str, bytes]:
@@ -76,7 +76,7 @@ def renew(
     return new
 
 
-def current_versions(files: Mapping[str, bytes], online: SigningKey) -> dict[str, int]:
+def current_versions(files: Mapping[str, bytes], online: Signer) -> dict[str, int]:
     """Return role → version of the newest complete state: signed by its roles, with every target in its place.
 
     Raises: OnlineKeyUnlisted, BundleMalformed when there is no complete state.

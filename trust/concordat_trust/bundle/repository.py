@@ -25,7 +25,7 @@ from concordat_trust.bundle.verify import NETWORK_PATH, STATISTICS_PATH, SUSPEND
 from concordat_trust.directory import KeyUse
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.ids import OrgId
-from concordat_trust.jwk import SigningKey
+from concordat_trust.jwk import Signer, SigningKey
 
 Files = dict[str, bytes]
 
@@ -82,7 +82,7 @@ def found_network(
     return files | renew(files, online=keys.online, at=at)
 
 
-def sign_root(keys: NetworkKeys, *, signers: Sequence[SigningKey], version: int, at: int) -> Files:
+def sign_root(keys: NetworkKeys, *, signers: Sequence[Signer], version: int, at: int) -> Files:
     """Return `<version>.root.json`; a later root also needs the signatures of the keyholders before it."""
     listed: dict[str, Key] = {k.key_id: tuf_key(k) for k in (*keys.keyholders, keys.online)}
     quorum = [k.key_id for k in keys.keyholders]
@@ -100,11 +100,11 @@ def sign_root(keys: NetworkKeys, *, signers: Sequence[SigningKey], version: int,
 
 def sign_targets(
     network: NetworkPolicy,
-    entities: Mapping[OrgId, Sequence[SigningKey]],
+    entities: Mapping[OrgId, Sequence[Signer]],
     *,
     statistics: bytes,
-    keyholders: Sequence[SigningKey],
-    signers: Sequence[SigningKey],
+    keyholders: Sequence[Signer],
+    signers: Sequence[Signer],
     version: int,
     at: int,
 ) -> Files:
@@ -121,8 +121,8 @@ def sign_targets(
 
 def _delegations(
     members: Sequence[MemberPolicy],
-    entities: Mapping[OrgId, Sequence[SigningKey]],
-    keyholders: Sequence[SigningKey],
+    entities: Mapping[OrgId, Sequence[Signer]],
+    keyholders: Sequence[Signer],
 ) -> Delegations:
     keys: dict[str, Key] = {k.key_id: tuf_key(k) for k in keyholders}
     roles = {SUSPENDED: DelegatedRole(SUSPENDED, list(keys), 1, terminating=True, paths=[SUSPENDED_PATH])}
@@ -136,7 +136,7 @@ def _delegations(
 def sign_suspended(
     suspended: Mapping[OrgId, int],
     *,
-    signer: SigningKey,
+    signer: Signer,
     version: int,
     at: int,
     reasons: Mapping[OrgId, str] = MappingProxyType({}),
@@ -162,7 +162,7 @@ def sign_member(member: MemberPolicy, profile: MemberProfile, keys: MemberKeys, 
     return sign_role(member.id, own, signer=keys.entity, version=version, expires_at=at + MEMBER_LIFETIME_S)
 
 
-def sign_role(role: str, targets: Mapping[str, bytes], *, signer: SigningKey, version: int, expires_at: int) -> Files:
+def sign_role(role: str, targets: Mapping[str, bytes], *, signer: Signer, version: int, expires_at: int) -> Files:
     """Return a delegated role that lists `targets`, and the target files."""
     listed = {path: TargetFile.from_data(path, data, ["sha256"]) for path, data in targets.items()}
     signed = Targets(version=version, expires=expiry(expires_at, 0), targets=listed)

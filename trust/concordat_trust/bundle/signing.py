@@ -1,10 +1,13 @@
-"""TUF metadata under our keys: the adapter between `SigningKey` and the library, and the one way to serialize."""
+"""TUF metadata under our keys: the adapter between our `Signer` and the library's, and the one way to serialize."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from concordat_trust.bundle.tuf_api import (
     Key,
@@ -19,15 +22,16 @@ from concordat_trust.bundle.tuf_api import (
     Timestamp,
 )
 from concordat_trust.encoding import unb64u
-from concordat_trust.jwk import SigningKey
+from concordat_trust.jwk import Signer as OurSigner
+from concordat_trust.jwk import thumbprint
 
 AnySigned = TypeVar("AnySigned", Root, Timestamp, Snapshot, Targets)
 
 
 class KeySigner(Signer):
-    """A `SigningKey` as the TUF library takes it."""
+    """Our `Signer` as the TUF library takes it."""
 
-    def __init__(self, key: SigningKey) -> None:
+    def __init__(self, key: OurSigner) -> None:
         self._key = key
 
     def sign(self, payload: bytes) -> Signature:
@@ -44,13 +48,19 @@ class KeySigner(Signer):
         return tuf_key(self._key)
 
 
-def tuf_key(key: SigningKey) -> SSlibKey:
+def tuf_key(key: OurSigner) -> SSlibKey:
     """Return the public key as TUF metadata lists it, under its RFC 7638 thumbprint."""
     raw = unb64u(str(key.public_jwk["x"]))
     return SSlibKey(key.key_id, "ed25519", "ed25519", {"public": raw.hex()})
 
 
-def sign_metadata(signed: AnySigned, keys: Iterable[SigningKey]) -> bytes:
+def listed_public_key(key: Ed25519PublicKey) -> SSlibKey:
+    """Return a public key as TUF metadata lists it."""
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return SSlibKey(thumbprint(key), "ed25519", "ed25519", {"public": raw.hex()})
+
+
+def sign_metadata(signed: AnySigned, keys: Iterable[OurSigner]) -> bytes:
     """Return the metadata file signed by all `keys`, in their order."""
     metadata = Metadata(signed)
     for key in keys:

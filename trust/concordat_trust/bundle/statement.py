@@ -42,7 +42,7 @@ from concordat_trust.directory import KeyUnknown, KeyUse
 from concordat_trust.encoding import EncodingInvalid, b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
-from concordat_trust.jwk import SigningKey, public_key_from_jwk, thumbprint
+from concordat_trust.jwk import Signer, public_key_from_jwk, thumbprint
 from concordat_trust.shape import Shape
 from concordat_trust.token_errors import (
     TokenExpired,
@@ -88,12 +88,13 @@ def sign_statement(
     kind: MemberKind,
     legal_name: str,
     endpoint: str,
-    keys: Mapping[KeyUse, SigningKey],
-    entity_key: SigningKey,
+    keys: Mapping[KeyUse, Signer],
+    entity_key: Signer,
     issued_at: int,
     expires_at: int,
+    nonce: str | None = None,
 ) -> str:
-    """Return the statement as a compact JWS."""
+    """Return the statement as a compact JWS; `nonce` is that of the invitation under which it is made."""
     listed: JsonObject = {use: [listed_key(member, use, key)] for use, key in sorted(keys.items())}
     claims: JsonObject = {
         "iss": member,
@@ -106,10 +107,12 @@ def sign_statement(
             METADATA_OF[kind]: {"endpoint": endpoint, "keys": listed},
         },
     }
+    if nonce is not None:
+        claims["nonce"] = nonce
     return jose.sign(claims, key=entity_key, typ=STATEMENT_TYPE)
 
 
-def listed_key(member: OrgId, use: KeyUse, key: SigningKey) -> JsonObject:
+def listed_key(member: OrgId, use: KeyUse, key: Signer) -> JsonObject:
     """Return the entry of `key` in a statement: its public JWK and the proof that who lists it holds it."""
     # A key's id is its thumbprint, so it is not written beside it: bundles of 200 members must stay small.
     return {**key.public_jwk, "proof": b64u(key.sign(_possession(member, use, key.key_id)))}

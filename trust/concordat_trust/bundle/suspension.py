@@ -31,7 +31,7 @@ from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.bundle.tuf_api import Root, TargetFile, Targets
 from concordat_trust.bundle.verify import NETWORK_PATH, SUSPENDED, SUSPENDED_PATH, verify_bundle
 from concordat_trust.ids import OrgId
-from concordat_trust.jwk import SigningKey
+from concordat_trust.jwk import Signer
 
 REASON_MAX: Final = 300
 
@@ -56,7 +56,7 @@ def suspend(
     root_sha256: str,
     organization: OrgId,
     reason: str,
-    keyholder: SigningKey,
+    keyholder: Signer,
     at: int,
 ) -> SignedSuspension:
     """Return the files that suspend a member from now on; `reason` is for every member to read.
@@ -93,7 +93,7 @@ def reinstate(
     *,
     root_sha256: str,
     organization: OrgId,
-    keyholders: Sequence[SigningKey],
+    keyholders: Sequence[Signer],
     at: int,
 ) -> SignedSuspension:
     """Return the targets files in which the quorum lifts the suspension that stands, by naming its version.
