@@ -64,7 +64,7 @@ class HomeRefused(RequesterError):
     @property
     def exit(self) -> Exit:
         status = self.fields.get("status")
-        if self.remote_code == "organization_suspended":
+        if self.remote_code in ("organization_suspended", "answer_suspended"):
             return Exit.TRUST_FAILED
         return _EXIT_OF_STATUS.get(status if isinstance(status, int) else 0, _exit_of_class(status))
 

@@ -101,6 +101,16 @@ async def test_the_saved_walk_is_the_one_that_was_shown_and_holds(person: httpx.
     assert verified.picture.to_json() == body["picture"]
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("/v1/lineage", ASKED), ("/v1/assets", {"ids": [str(TUNED)], "purpose": {"code": "GRU"}})],
+)
+async def test_what_is_no_search_has_no_next_page(person: httpx.AsyncClient, path: str, asked: dict[str, Any]) -> None:
+    body = (await person.post(path, json=asked)).json()
+    following = await person.post(f"/v1/questions/{body['job']['id']}/next", json={})
+    assert code_of(following) == (409, "next_page_missing")
+
+
 async def test_a_walk_belongs_to_the_session_that_asked(at_home: TestHome, person: httpx.AsyncClient) -> None:
     body = (await person.post("/v1/lineage", json=ASKED)).json()
     async with at_home.client() as other:

@@ -139,7 +139,7 @@ async def test_a_stored_search_ends_when_somebody_in_it_may_no_longer_speak(
     assert (await person.get(place)).status_code == 200
     at_home.bundles[0] = without(VITALIS)
     for gone in (place, f"{place}/events", f"{place}/answer"):
-        assert code_of(await person.get(gone)) == (404, "job_not_found")
+        assert code_of(await person.get(gone)) == (410, "answer_suspended")
 
 
 async def test_a_suspended_home_shows_no_stored_search(at_home: TestHome, person: httpx.AsyncClient) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from concordat_node.home.errors import HomeBundleUnusable, JobNotFound
+from concordat_node.home.api import build_home_router
+from concordat_node.home.errors import HomeBundleUnusable
+from concordat_node.home.job_runner import JobRunner
 from concordat_node.home.jobs import JobEvent
 from concordat_node.home.stored_standing import still_shown
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
@@ -21,6 +26,7 @@ from tests.factories.suspension import after_suspending
 RELAY_AT, HOME_AT = "https://relay-one.example", "https://alma-university.example"
 QUESTION = {"sentence": "models about clinical trial", "purpose": {"code": "HMB"}}
 NETWORK = demo_network()
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -58,7 +64,44 @@ async def test_a_stored_search_with_an_answer_of_a_suspended_organization_has_en
     at_home: TestHome, person: httpx.AsyncClient, stored: str, suspended: OrgId
 ) -> None:
     at_home.bundles[0] = after_suspending(NETWORK, suspended)
-    assert code_of(await person.get(stored)) == (404, "job_not_found")
+    refused = await person.get(stored)
+    assert code_of(refused) == (410, "answer_suspended")
+    assert refused.json()["error"]["message"].startswith(f"{suspended}, whose word is in this answer")
+
+
+async def test_to_another_session_a_suspended_answer_is_one_that_never_was(
+    at_home: TestHome, person: httpx.AsyncClient, stored: str
+) -> None:
+    at_home.bundles[0] = after_suspending(NETWORK, NORTH)
+    async with at_home.client() as other:
+        other.headers["authorization"] = f"Bearer {await at_home.sign_in(other)}"
+        for path in (stored, stored.removesuffix("/answer"), stored.replace("/answer", "/events")):
+            assert code_of(await other.get(path)) == (404, "job_not_found")
+        del other.headers["authorization"]
+        assert code_of(await other.get(stored)) == (401, "not_signed_in")
+
+
+@pytest.mark.parametrize(
+    ("suspended", "expected"), [(NORTH, (410, "answer_suspended")), (HOME, (403, "organization_suspended"))]
+)
+async def test_a_suspension_between_answer_and_reading_is_told_as_that(
+    at_home: TestHome, person: httpx.AsyncClient, suspended: OrgId, expected: tuple[int, str]
+) -> None:
+    home, bearer = at_home.home, person.headers["authorization"].removeprefix("Bearer ")
+    session = home.sessions.resolve(bearer, now=home.clock(), kind="program")
+
+    async def run_blocking(function: Callable[[], T]) -> T:
+        done = function()
+        if [job.state for job in home.jobs.recent(session, now=home.clock(), count=1)] == ["done"]:
+            at_home.bundles[0] = after_suspending(NETWORK, suspended)
+        return done
+
+    runner = JobRunner(asker=home.asker, jobs=home.jobs, clock=home.clock, run_blocking=run_blocking)
+    app = FastAPI()
+    app.include_router(build_home_router(replace(home, runner=runner)))
+    async with replace(at_home, app=app).client() as client:
+        client.headers["authorization"] = f"Bearer {bearer}"
+        assert code_of(await client.post("/v1/questions", json=QUESTION)) == expected
 
 
 async def test_a_search_of_others_is_still_served(at_home: TestHome, person: httpx.AsyncClient) -> None:
@@ -95,7 +138,7 @@ async def test_no_way_to_a_stored_search_stays_open(
     at_home: TestHome, person: httpx.AsyncClient, stored: str, suffix: str
 ) -> None:
     at_home.bundles[0] = after_suspending(NETWORK, NORTH)
-    assert code_of(await person.get(stored.removesuffix("/answer") + suffix)) == (404, "job_not_found")
+    assert code_of(await person.get(stored.removesuffix("/answer") + suffix)) == (410, "answer_suspended")
 
 
 # Events that were stored before a suspension.
@@ -129,9 +172,13 @@ def test_what_others_report_of_a_suspended_organization_stays() -> None:
     assert still_shown([told(NORTH, proved=False)], WITHOUT_NORTH) == (told(NORTH, proved=False),)
 
 
-def test_a_result_that_has_ended_ends_the_reading_of_its_events() -> None:
-    with pytest.raises(JobNotFound):
-        still_shown([told(VITALIS), finished(VITALIS, NORTH)], WITHOUT_NORTH)
+def test_a_stream_ends_with_why_its_result_is_not_shown() -> None:
+    shown = still_shown([told(VITALIS), finished(VITALIS, NORTH)], WITHOUT_NORTH)
+    last = shown[-1]
+    assert (last.seq, last.name, last.is_last) == (2, "failed", True)
+    failure = parse_object(last.data, bytes_max=10_000)
+    assert (failure["code"], set(failure)) == ("answer_suspended", {"code", "message", "hint"})
+    assert shown[0] == told(VITALIS)
 
 
 def test_nothing_stored_is_shown_without_a_bundle_in_force() -> None:

@@ -29,6 +29,7 @@ from concordat_trust.ids import OrgId
 from concordat_trust.keys import load_private_key
 
 SUSPENDED: Final = "organization_suspended"
+ANSWER_SUSPENDED: Final = "answer_suspended"
 SUSPENSION_SECONDS_MAX: Final = 60
 COMMAND_SECONDS_MAX: Final = 60
 LOOK_SECONDS: Final = 0.1
@@ -85,8 +86,8 @@ def parties(
             try:
                 entries = objects(obj(client.ask(body).get("completeness")).get("entries"))
             except HomeRefused as refused:
-                if refused.remote_code == "job_not_found":
-                    return False  # the suspension came while this question was under way: its answer has ended
+                if refused.remote_code == ANSWER_SUSPENDED:
+                    return False  # its own word says so: the answer was finished before the suspension
                 raise
         return member.organization not in {entry.get("organization") for entry in entries}
 
@@ -95,7 +96,7 @@ def parties(
             try:
                 client.saved_answer(job_id)
             except HomeRefused as refused:
-                return refused.remote_code == "job_not_found"
+                return refused.remote_code == ANSWER_SUSPENDED
         return False
 
     return {

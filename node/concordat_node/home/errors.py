@@ -105,6 +105,12 @@ class JobNotFound(RequesterError):
     hint = "Ask again: a stored search ends with its session and with the validity of what it shows."
 
 
+class AnswerSuspended(RequesterError):
+    code = "answer_suspended"
+    sentence = "{organization}, whose word is in this answer, has been suspended from the network since."
+    hint = "Ask again: a new answer accounts for it, and comes from those who may speak now."
+
+
 class NextPageMissing(RequesterError):
     code = "next_page_missing"
     sentence = "Nothing follows this page, or its question has not been answered yet."

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from concordat_node.home.ask import Asker, NoteMinted, nobody_notes
 from concordat_node.home.browser_login import BrowserSignIn
 from concordat_node.home.database import open_home_database
-from concordat_node.home.errors import HomeBundleUnusable, JobNotFound
+from concordat_node.home.errors import HomeBundleUnusable
 from concordat_node.home.job_runner import JobRunner
 from concordat_node.home.jobs import Job, JobStore
 from concordat_node.home.login import Login, RunBlocking
@@ -24,7 +24,7 @@ from concordat_node.home.mint import HomeKeys
 from concordat_node.home.provider import IdentityProvider
 from concordat_node.home.sessions import Session, SessionKind, SessionStore
 from concordat_node.home.settings import HomeSettings
-from concordat_node.home.stored_standing import speakers, still_shown
+from concordat_node.home.stored_standing import require_speakers, still_shown
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.directory import require_standing
 from concordat_trust.ids import OrgId
@@ -85,14 +85,14 @@ class Home:
     async def job(self, job_id: str, session: Session) -> Job:
         """Return a stored search of this session that may still be shown.
 
-        Raises: JobNotFound, also when somebody whose answer is in it may no longer speak; OrganizationSuspended for the
-        own organization; HomeBundleUnusable.
+        Raises: JobNotFound; AnswerSuspended when somebody whose answer is in it may no longer speak;
+        OrganizationSuspended for the own organization; HomeBundleUnusable.
         """
         bundle, now = self.trusted_bundle(), self.clock()
         require_standing(bundle, self.organization)
         job = await self.run_blocking(lambda: self.jobs.load(job_id, session, now=now))
-        if job.result is not None and not speakers(job.result) <= set(bundle.organizations):
-            raise JobNotFound
+        if job.result is not None:
+            require_speakers(job.result, bundle)
         return job
 
     async def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concordat_node.home.errors import (
+    AnswerSuspended,
     ClaimNotAssertable,
     ContentTypeUnsupported,
     FormNotOurs,
@@ -50,6 +51,7 @@ _STATUS: dict[type[ConcordatError], int] = {
     JobNotFound: 404,
     PageNotFound: 404,
     NextPageMissing: 409,
+    AnswerSuspended: 410,
     OrganizationSuspended: 403,
     JsonTooLarge: 413,
     ContentTypeUnsupported: 415,

@@ -37,11 +37,11 @@ from concordat_node.home.saving import saved_answer
 from concordat_node.home.sentence import Understood, understand
 from concordat_node.home.sessions import Session
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.canonical import JsonObject, canonical_bytes
+from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
 from concordat_trust.errors import ConcordatError
 from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import OrgId
-from concordat_trust.question import PartCursor, Question
+from concordat_trust.question import QUESTION_BYTES_MAX, PartCursor, Question
 from concordat_trust.saved_answer import SavedAnswer
 
 RUNNING_MAX = 64
@@ -73,7 +73,8 @@ def following_page(job: Job) -> Asking:
 
     Raises: NextPageMissing.
     """
-    if job.answer is None:
+    # A walk is no question and has no operation; only what a search finds comes in pages.
+    if job.answer is None or parse_object(job.question, bytes_max=QUESTION_BYTES_MAX).get("operation") != "search":
         raise NextPageMissing
     saved = SavedAnswer.parse(job.answer)
     understood = understand(job.label) if job.label else None

@@ -81,7 +81,7 @@ class JobEvent:
 
 
 StillShown = Callable[[Sequence[JobEvent]], tuple[JobEvent, ...]]
-"""Makes of stored events what may be shown now; raises JobNotFound when that is nothing."""
+"""Makes of stored events what may be shown now, one for each."""
 
 
 class JobStore:

@@ -3,7 +3,8 @@
 Rules of this file:
 
 * Asked at every reading, of the bundle in force; nothing is deleted, so that a lifted suspension leaves no hole.
-* A finished search with such an answer has ended as a whole: a result without it would be another result.
+* A finished search with such an answer has ended as a whole: a result without it would be another result. Whoever
+  asked is told so (`answer_suspended`), at every door and as the last event of a stream.
 * Of a search under way, and of one that refused the answer at its end, the event that told of it early stays in its
   place and says UNTRUSTED.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from concordat_node.home.errors import HomeBundleUnusable, JobNotFound
+from concordat_node.home.errors import AnswerSuspended, HomeBundleUnusable
 from concordat_node.home.jobs import JobEvent
 from concordat_node.home.result import RESULT_BYTES_MAX
 from concordat_trust.bundle.trusted import TrustedBundle
@@ -32,6 +33,12 @@ def speakers(result: bytes) -> set[str]:
     return {org for completeness in (told["completeness"], *each) for org in _proved(completeness)}
 
 
+def require_speakers(result: bytes, in_force: TrustedBundle) -> None:
+    """Refuse a result that shows the word of somebody who may no longer speak. Raises: AnswerSuspended."""
+    for organization in sorted(speakers(result) - set(in_force.organizations)):
+        raise AnswerSuspended(organization=organization)
+
+
 def _proved(completeness: Json) -> set[str]:
     entries = completeness["entries"] if isinstance(completeness, dict) else None
     shown = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
@@ -39,15 +46,15 @@ def _proved(completeness: Json) -> set[str]:
 
 
 def still_shown(events: Sequence[JobEvent], in_force: TrustedBundle | None) -> tuple[JobEvent, ...]:
-    """Return events as they may be shown now. Raises: HomeBundleUnusable, JobNotFound for a result that has ended."""
+    """Return events as they may be shown now. Raises: HomeBundleUnusable."""
     if in_force is None:
         raise HomeBundleUnusable
     return tuple(_still(event, in_force) for event in events)
 
 
 def _still(event: JobEvent, in_force: TrustedBundle) -> JobEvent:
-    if event.name == "done" and not speakers(event.data) <= set(in_force.organizations):
-        raise JobNotFound
+    if event.name == "done":
+        return _still_done(event, in_force)
     if event.name != "organization":
         return event
     entry = parse_object(event.data, bytes_max=RESULT_BYTES_MAX)["entry"]
@@ -57,6 +64,14 @@ def _still(event: JobEvent, in_force: TrustedBundle) -> JobEvent:
     untrusted = entry_of(speaker, Reported.at_home("UNTRUSTED", OrganizationSuspended.code))
     silenced: JsonObject = {"entry": untrusted.to_json(), "records": []}
     return replace(event, data=canonical_bytes(silenced))
+
+
+def _still_done(event: JobEvent, in_force: TrustedBundle) -> JobEvent:
+    try:
+        require_speakers(event.data, in_force)
+    except AnswerSuspended as error:
+        return replace(event, name="failed", data=canonical_bytes({**error.to_json()}))
+    return event
 
 
 def _speaker(entry: Json) -> OrgId | None:
