@@ -92,6 +92,7 @@ _HOME = """## The `home` object of a node
 | `coordinators` | ids of coordinators, asked in this order until one answers |
 | `session_idle_s`, `session_absolute_s` | lifetimes of a session |
 | `question_deadline_ms` | how long one question may take |
+| `minting` | `shared` (default): one token and one pseudonym for the network; `per_organization`: one for each |
 
 ## Environment
 

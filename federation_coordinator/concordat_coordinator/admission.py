@@ -5,8 +5,8 @@ Rules of this file:
 * Pure. Nothing of the body is parsed before the request's signature is verified, so only members can make a relay work.
 * 1 size · 2 signature of the request, for *our* authority as the bundle has it · 3 the body is the trusted document of
   this way of answering, and its variables · 4 deadline and size limits · 5 question and parts are canonical and for our
-  network · 6 the query token: issuer's signature, times, our key as its presenter, hashes of question and every part ·
-  7 the token is the presenter's own · 8 cost.
+  network · 6 cost · 7 the query token, or one for each organization (`round_tokens`): issuer's signature, times, our
+  key as its presenter, hashes of question and every part · 8 the token is the presenter's own.
 * What a relay does not check: single use (each node does), the purpose, and the claims beyond their caps. It has no
   authority over any of them.
 """
@@ -29,9 +29,9 @@ from concordat_trust.canonical import parse_object
 from concordat_trust.directory import KeyDirectory, request_keys
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
-from concordat_trust.query_token import VerifiedToken, verify_relayed_token
 from concordat_trust.question import Question, parse_part, parse_question
 from concordat_trust.request_signature import SignedMessage, authority_of, verify_request
+from concordat_trust.round_tokens import RoundTokens, verify_relayed_round
 from concordat_trust.shape import Shape
 from concordat_trust.token_errors import TokenMalformed
 from concordat_trust.wire.coordinator_documents import COORDINATOR_DOCUMENTS_BY_ID
@@ -57,8 +57,7 @@ class Ask:
     """A question that may be relayed; made only by `admit`."""
 
     home: OrgId
-    token_text: str
-    token: VerifiedToken
+    tokens: RoundTokens
     question: Question
     question_bytes: bytes
     parts: Mapping[OrgId, bytes]
@@ -92,11 +91,11 @@ def read_signed(
     return _variables(request.body, document_id, home, authorization.removeprefix(BEARER), limits)
 
 
-def admit(signed: SignedAsk, *, relay: KeyId, bundle: KeyDirectory, now: int, limits: Limits) -> Ask:
+def admit(signed: SignedAsk, *, me: OrgId, relay: KeyId, bundle: KeyDirectory, now: int, limits: Limits) -> Ask:
     """Return the question as it may be relayed (steps 4 to 8).
 
     Raises: AskTooLarge, DeadlineOutOfRange, PartsMalformed, QuestionNetworkForeign, HomeMismatch, the refusals of
-    `parse_question` and of `verify_relayed_token`.
+    `parse_question` and of `verify_relayed_round`.
     """
     check_deadline(signed.deadline_ms, limits)
     question_bytes, parts_bytes = signed.question.encode("utf-8"), signed.parts.encode("utf-8")
@@ -104,19 +103,20 @@ def admit(signed: SignedAsk, *, relay: KeyId, bundle: KeyDirectory, now: int, li
     question = parse_question(question_bytes)
     if question.network != bundle.network.id:
         raise QuestionNetworkForeign(network=question.network, served=bundle.network.id)
-    parts = _parts(parts_bytes)
-    token = verify_relayed_token(
-        signed.token, bundle=bundle, question=question_bytes, parts=parts, relay=relay, now=now
+    handed = _parts(parts_bytes)
+    parts = {org: part for org, part in handed.items() if org != me}
+    check_cost(question, parts, len(parts), limits)
+    tokens = verify_relayed_round(
+        signed.token, me=me, bundle=bundle, question=question_bytes, parts=handed, relay=relay, now=now
     )
-    if token.issuer != signed.home:
-        raise HomeMismatch(presenter=signed.home, issuer=token.issuer)
-    check_cost(question, parts, len(token.audience), limits)
+    issuer = tokens.presented.issuer
+    if issuer != signed.home:
+        raise HomeMismatch(presenter=signed.home, issuer=issuer)
     for part in parts.values():
         parse_part(part)
     return Ask(
         home=signed.home,
-        token_text=signed.token,
-        token=token,
+        tokens=tokens,
         question=question,
         question_bytes=question_bytes,
         parts=parts,

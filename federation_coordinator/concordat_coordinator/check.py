@@ -49,11 +49,11 @@ def check_response(response: WireResponse, *, request: NodeRequest, ask: Ask, bu
         org=request.organization,
         question=ask.question,
         part=parse_part(request.part),
-        token_id=ask.token.token_id,
+        token_id=ask.tokens.by_organization[request.organization].token_id,
         home=ask.home,
         bundle=bundle,
         open_sealed=None,
-        asked_at=ask.token.issued_at,
+        asked_at=ask.tokens.presented.issued_at,
         is_relay=True,
     )
     return CheckedAnswer(payload, verified)

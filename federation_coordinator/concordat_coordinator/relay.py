@@ -187,12 +187,12 @@ class RelayService:
     def _admitted(self, request: WireRequest, document_id: str) -> tuple[Ask, Plan, TrustedBundle]:
         bundle, now = self._bundle(), self._clock()
         signed = read_signed(request, me=self.me, document_id=document_id, bundle=bundle, now=now, limits=self.limits)
-        ask = admit(signed, relay=self._keys.request.key_id, bundle=bundle, now=now, limits=self.limits)
+        ask = admit(signed, me=self.me, relay=self._keys.request.key_id, bundle=bundle, now=now, limits=self.limits)
         plan = make_plan(
             ask.question,
             ask.question_bytes,
             parts=ask.parts,
-            audience=ask.token.audience,
+            audience=ask.tokens.audience,
             bundle=bundle,
             deadline_ms=ask.deadline_ms,
             limits=self.limits,
@@ -213,7 +213,7 @@ class RelayService:
             entry = still_standing(entry, in_force)
             entries[entry.organization] = entry
             yield entry
-        yield self.relayed(ask, [entries[organization] for organization in ask.token.audience], bundle)
+        yield self.relayed(ask, [entries[organization] for organization in ask.tokens.audience], bundle)
 
     def _call(self, request: NodeRequest, ask: Ask, plan: Plan, bundle: TrustedBundle) -> NodeCall[CheckedAnswer]:
         def inspect(response: WireResponse) -> CheckedAnswer:
@@ -222,7 +222,7 @@ class RelayService:
         return NodeCall(
             request,
             transport=self._transport,
-            sign=lambda planned: self._signer.sign(planned, ask.token_text),
+            sign=lambda planned: self._signer.sign(planned, ask.tokens.texts[planned.organization]),
             inspect=inspect,
             bytes_max=plan.answer_bytes_max,
         )
@@ -242,8 +242,8 @@ class RelayService:
             home=ask.home,
             issued_at=self._clock(),
             delivery_id=b64u(self._entropy(DELIVERY_ID_BYTES)),
-            token_id=ask.token.token_id,
-            question_hash=ask.token.question_hash,
+            token_id=ask.tokens.presented.token_id,
+            question_hash=ask.tokens.presented.question_hash,
             answers=tuple(_delivered(entry) for entry in entries),
         )
         return sign_delivery(delivery, key=self._keys.delivery)
@@ -272,7 +272,7 @@ def _merged(ask: Ask, entries: Sequence[RelayedEntry], bundle: TrustedBundle) ->
         ask.question,
         [entry.answer.verified for entry in entries if entry.answer is not None],
         {entry.organization: Reported.of(entry.status, entry.code) for entry in entries if entry.answer is None},
-        ask.token.audience,
+        ask.tokens.audience,
         bundle.statistics,
     )
 

@@ -25,7 +25,7 @@ def _admit(request: WireRequest, *, now: int = NOW, limits: Limits | None = None
     bundle, limits = network().bundle, limits or Limits()
     signed = read_signed(request, me=RELAY, document_id=COORDINATOR_ASK_ID, bundle=bundle, now=now, limits=limits)
     key_id = network().keys[RELAY]["request"].key_id
-    return admit(signed, relay=key_id, bundle=bundle, now=now, limits=limits)
+    return admit(signed, me=RELAY, relay=key_id, bundle=bundle, now=now, limits=limits)
 
 
 def _code(request: WireRequest, *, now: int = NOW, limits: Limits | None = None) -> str:
@@ -37,7 +37,8 @@ def _code(request: WireRequest, *, now: int = NOW, limits: Limits | None = None)
 def test_a_good_request_is_admitted_with_its_exact_bytes() -> None:
     draft = AskDraft()
     ask = _admit(draft.request())
-    assert (ask.home, ask.token_text, ask.deadline_ms) == (HOME, draft.token(), 1_000)
+    assert (ask.home, ask.deadline_ms) == (HOME, 1_000)
+    assert set(ask.tokens.texts.values()) == {draft.token()}
     assert ask.question_bytes == draft.question.canonical()
     assert ask.parts == default_parts()
 

@@ -357,6 +357,7 @@ def make_saved(
         question=question,
         parts=dict.fromkeys(orgs, PART),
         token=make_token(network, question, orgs),
+        tokens=None,
         delivery=make_delivery(network, question, answers, reported),
         answers={answer.org: _saved(answer) for answer in answers},
         reported=reported,

@@ -30,6 +30,7 @@ from concordat_trust.ids import OrgId
 from concordat_trust.query_token import mint_query_token
 from concordat_trust.question import Part, PartCursor, Question
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
+from concordat_trust.round_tokens import Minting
 from concordat_trust.wire.coordinator_documents import COORDINATOR_ASK_ID
 from concordat_trust.wire.transport import WireRequest
 from tests.factories.network import NOW, ORGANIZATIONS, TestNetwork, make_network
@@ -103,10 +104,11 @@ class Consortium:
         cursors: Mapping[OrgId, PartCursor] | None = None,
         only: frozenset[OrgId] | None = None,
         deadline_ms: int = DEADLINE_MS,
+        minting: Minting = "shared",
     ) -> Asked:
         """Ask as the home node does, for its signed-in analyst, and return what it believes."""
         asked, bundle = self.question() if question is None else question, self.bundle_of(HOME)
-        asker = self.asker(deadline_ms)
+        asker = self.asker(deadline_ms, minting=minting)
         return await asker.ask(asked, ids or {}, session=SESSION, bundle=bundle, cursors=cursors or {}, only=only)
 
     def ask_events(
@@ -116,7 +118,9 @@ class Consortium:
         asker = self.asker(deadline_ms, coordinators)
         return asker.ask_events(self.question(), {}, session=SESSION, bundle=self.bundle_of(HOME))
 
-    def asker(self, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,)) -> Asker:
+    def asker(
+        self, deadline_ms: int = DEADLINE_MS, coordinators: tuple[OrgId, ...] = (RELAY,), *, minting: Minting = "shared"
+    ) -> Asker:
         """Return what asks for the home organization's people."""
         return Asker(
             organization=HOME,
@@ -131,6 +135,7 @@ class Consortium:
             clock=self.clock,
             entropy=Entropy(f"home {next(_ROUNDS)}"),
             in_force=lambda: self.bundle_of(HOME),
+            minting=minting,
         )
 
     def endpoint(self, org: OrgId) -> str:

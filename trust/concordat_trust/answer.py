@@ -48,8 +48,9 @@ from concordat_trust.node_answer import (
     result_from_wire,
     verify_node_answer,
 )
-from concordat_trust.query_token import QUERY_TOKEN_BYTES_MAX, VerifiedToken, verify_archived_token
+from concordat_trust.query_token import QUERY_TOKEN_BYTES_MAX, VerifiedToken
 from concordat_trust.question import Question
+from concordat_trust.round_tokens import RoundTokens, verify_archived_round
 from concordat_trust.saved_answer import SavedAnswer, SavedNodeAnswer
 from concordat_trust.token_errors import TokenRefused
 from concordat_trust.vocabulary import PROVED
@@ -109,29 +110,30 @@ def merge_at_home(
 def verify_saved_answer(data: bytes, *, bundle_at: BundleAt) -> VerifiedSavedAnswer:
     """Return the saved answer if everything in it holds together and is signed by members of the network.
 
-    1 form · 2 network and root · 3 the home's query token: question, parts, caps of its claims · 4 each organization's
-    answer (`verify_node_answer`) · 5 the coordinator's delivery, compared with what is here · 6 the merged result over
-    the bundle's roster, computed again. `bundle_at` returns the verified state at a time, or raises.
+    1 form · 2 network and root · 3 the home's query token or tokens: question, parts, caps of their claims · 4 each
+    organization's answer (`verify_node_answer`) · 5 the coordinator's delivery, compared with what is here · 6 the
+    merged result over the bundle's roster, computed again. `bundle_at` returns the verified state at a time, or raises.
 
     Raises: SavedAnswerMalformed, SavedAnswerWrongNetwork, DeliveryMissing, DeliveryMismatch, AnswerNotInRoster,
     MergeMismatch; what the token, the answers, the delivery and `bundle_at` are refused with.
     """
     saved = SavedAnswer.parse(data)
     bundle = _bundle(saved, bundle_at, jose.claimed_issue_time(saved.token, bytes_max=QUERY_TOKEN_BYTES_MAX))
-    token = _token(saved, bundle)
-    answers = tuple(_answer(saved, org, token, bundle_at) for org in sorted(saved.answers))
-    coordinator = _check_delivery(saved, token, bundle, bundle_at)
+    tokens = _tokens(saved, bundle)
+    answers = tuple(_answer(saved, org, tokens, bundle_at) for org in sorted(saved.answers))
+    coordinator = _check_delivery(saved, tokens, bundle, bundle_at)
     _refuse_strangers(saved, bundle)
     merged = merge_at_home(saved.question, answers, saved.reported, bundle)
     require_same_result(saved.result, merged)
     view = bundle.view
     return VerifiedSavedAnswer(
         saved=saved,
-        token=token,
+        token=tokens.presented,
         answers=answers,
         merged=merged,
         explanation=explain(
-            token=token,
+            token=tokens.presented,
+            asked=tokens.audience,
             question=saved.question,
             coordinator=coordinator,
             bundle=BundleSeen(
@@ -150,18 +152,19 @@ def _bundle(saved: SavedAnswer, bundle_at: BundleAt, at: int) -> TrustedBundle:
     return bundle
 
 
-def _token(saved: SavedAnswer, bundle: TrustedBundle) -> VerifiedToken:
-    token = verify_archived_token(
+def _tokens(saved: SavedAnswer, bundle: TrustedBundle) -> RoundTokens:
+    tokens = verify_archived_round(
         saved.token,
+        saved.tokens,
         bundle=bundle,
         question=saved.question.canonical(),
         parts={org: part.canonical() for org, part in saved.parts.items()},
     )
     if saved.question.network != saved.network:
         raise SavedAnswerWrongNetwork
-    if saved.saved_at < token.issued_at - jose.LEEWAY_S:
+    if saved.saved_at < tokens.presented.issued_at - jose.LEEWAY_S:
         raise SavedAnswerMalformed(where="saved_at", problem="it was saved before it was asked")
-    return token
+    return tokens
 
 
 def _refuse_strangers(saved: SavedAnswer, bundle: TrustedBundle) -> None:
@@ -172,10 +175,11 @@ def _refuse_strangers(saved: SavedAnswer, bundle: TrustedBundle) -> None:
             raise SavedAnswerMalformed(where=f"reported.{org}", problem="it is not in the roster")
 
 
-def _answer(saved: SavedAnswer, org: OrgId, token: VerifiedToken, bundle_at: BundleAt) -> VerifiedAnswer:
+def _answer(saved: SavedAnswer, org: OrgId, tokens: RoundTokens, bundle_at: BundleAt) -> VerifiedAnswer:
     part, kept = saved.parts.get(org), saved.answers[org]
     if part is None or org in saved.reported:
         raise AnswerNotInRoster(organization=org)
+    token = tokens.by_organization[org]
     issued_at = _attested_time(kept, org, asked_at=token.issued_at)
     return verify_node_answer(
         NodeAnswer(org, kept.attestation, kept.results, kept.receipt, kept.cursor),
@@ -202,9 +206,10 @@ def _attested_time(kept: SavedNodeAnswer, org: OrgId, *, asked_at: int) -> int:
 
 
 def _check_delivery(
-    saved: SavedAnswer, token: VerifiedToken, bundle: TrustedBundle, bundle_at: BundleAt
+    saved: SavedAnswer, tokens: RoundTokens, bundle: TrustedBundle, bundle_at: BundleAt
 ) -> OrgId | None:
     """Return the coordinator that delivered exactly what is saved, or None when the home node asked by itself."""
+    token = tokens.presented
     presenter = bundle.request_key_owner(token.presenter)
     if saved.delivery is None:
         if presenter.id != token.issuer or any(r.said_by == "coordinator" for r in saved.reported.values()):
@@ -223,7 +228,7 @@ def _check_delivery(
         home=token.issuer,
         token_id=token.token_id,
         question_hash=token.question_hash,
-        organizations=token.audience,
+        organizations=tokens.audience,
         at=None,
     )
     for delivered in delivery.answers:

@@ -65,6 +65,7 @@ class Explanation:
     """The whole account. `coordinator` is None when the home node asked directly."""
 
     token: VerifiedToken
+    asked: tuple[OrgId, ...]
     question: Question
     coordinator: OrgId | None
     bundle: BundleSeen
@@ -109,7 +110,7 @@ class Explanation:
             "clearance": int(token.claims.clearance),
             "coordinator": self.coordinator,
             "organization": token.issuer,
-            "organizations": list(token.audience),
+            "organizations": list(self.asked),
             "pseudonym": token.subject,
             "purpose": self.question.purpose.to_json(),
             "question": self.question.to_json(),
@@ -146,6 +147,7 @@ class Explanation:
 def explain(
     *,
     token: VerifiedToken,
+    asked: tuple[OrgId, ...],
     question: Question,
     coordinator: OrgId | None,
     bundle: BundleSeen,
@@ -155,6 +157,7 @@ def explain(
     """Return the account of a verified answer. All arguments have been verified together."""
     return Explanation(
         token=token,
+        asked=asked,
         question=question,
         coordinator=coordinator,
         bundle=bundle,

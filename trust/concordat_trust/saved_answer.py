@@ -3,8 +3,8 @@
 The document (canonical JSON; unknown fields are refused):
 
     {"answer_version": 1, "network", "root_sha256", "question": TEXT, "parts": {ORG: TEXT}, "token": JWS,
-     "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "cursor": TEXT, "receipt": TEXT,
-     "results": [{"salt", "record"}]}},
+     "tokens": {ORG: JWS} or null, "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "cursor": TEXT,
+     "receipt": TEXT, "results": [{"salt", "record"}]}},
      "reported": {ORG: {"status", "code", "said_by"}}, "result": the merged result, "saved_at": Unix seconds}
 
 `question` and `parts` are the canonical texts that were signed for. Records that had arrived sealed are saved open: the
@@ -70,6 +70,8 @@ class SavedAnswer:
     question: Question
     parts: Mapping[OrgId, Part]
     token: str
+    tokens: Mapping[OrgId, str] | None
+    """With a token for each organization: these; None when there was one for everybody."""
     delivery: str | None
     answers: Mapping[OrgId, SavedNodeAnswer]
     reported: Mapping[OrgId, Reported]
@@ -91,6 +93,7 @@ class SavedAnswer:
                 "root_sha256": self.root_sha256,
                 "saved_at": self.saved_at,
                 "token": self.token,
+                "tokens": None if self.tokens is None else {str(org): token for org, token in self.tokens.items()},
             }
         )
 
@@ -113,6 +116,7 @@ class SavedAnswer:
             question=_at("question", lambda: parse_question(question.encode())),
             parts=_each(shape, "parts", _part),
             token=shape.text("token", length_max=TOKEN_CHARS_MAX),
+            tokens=None if shape.value("tokens") is None else _each(shape, "tokens", _token),
             delivery=shape.optional_text("delivery", length_max=TOKEN_CHARS_MAX),
             answers=_each(shape, "answers", _node_answer),
             reported=_each(shape, "reported", _reported),
@@ -139,6 +143,10 @@ def _each(shape: Shape, name: str, read: Callable[[Shape, str], T]) -> dict[OrgI
     if len(names) > ORGANIZATIONS_MAX:
         raise shape.refuse(name, f"has more than {ORGANIZATIONS_MAX} entries")
     return {OrgId.parse(org): _at(f"{name}.{org[:40]}", partial(read, inner, org)) for org in names}
+
+
+def _token(shape: Shape, org: str) -> str:
+    return shape.text(org, length_max=TOKEN_CHARS_MAX)
 
 
 def _part(shape: Shape, org: str) -> Part:

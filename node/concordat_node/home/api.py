@@ -235,12 +235,18 @@ class _Routes:
     def _person(self, session: Session) -> JsonObject:
         home, bundle = self._home, self._home.trusted_bundle()
         claims = within_caps(session.claims, bundle.member(home.organization).may_assert)
+        is_pairwise = home.settings.minting == "per_organization"
+
+        def known(receiver: str | None) -> str:
+            return pseudonym(home.keys.pseudonym, bundle.network.id, session.subject, receiver)
+
         return {
             "claims": claims.to_json(),
             "expires_at": session.ends_at,
             "network": bundle.network.id,
             "organization": home.organization,
-            "pseudonym": pseudonym(home.keys.pseudonym, bundle.network.id, session.subject),
+            "pseudonym": known(None),
+            "pseudonyms": {org: known(org) for org in bundle.organizations} if is_pairwise else {},
             "purposes": list(bundle.network.purposes),
             "subject": session.subject,
         }

@@ -37,6 +37,7 @@ from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.merge import NOT_REPORTED, Reported
 from concordat_trust.question import Part, PartCursor, Question
+from concordat_trust.round_tokens import Minting
 from concordat_trust.token_use import MintedToken
 from concordat_trust.wire.transport import PeerOverloaded, PeerTimeout, PeerUnreachable, StreamingTransport
 
@@ -99,7 +100,9 @@ class Asker:
         entropy: Callable[[int], bytes],
         in_force: InForce,
         note_minted: NoteMinted = nobody_notes,
+        minting: Minting = "shared",
     ) -> None:
+        self._minting = minting
         self._note_minted = note_minted
         self._organization = organization
         self._in_force = in_force
@@ -243,7 +246,7 @@ class _Asking:
         left_ms = self._left_ms()
         share_ms = (left_ms - min(DIRECT_MS_MAX, left_ms // 4)) // coordinators_left
         margin_ms = min(MARGIN_MS_MAX, share_ms // 10)
-        round_ = await self._mint(self.parts, key_id)
+        round_ = await self._mint(self.parts, coordinator, key_id)
         judge = self._judge(round_)
         heard = Heard(judge)
 
@@ -272,7 +275,7 @@ class _Asking:
         """Ask the own node alone, with a token that only this home node can present."""
         me = self.asker._organization
         own = {org: part for org, part in self.parts.items() if org == me} or {me: Part()}
-        round_ = await self._mint(own, self.asker._keys.request.key_id)
+        round_ = await self._mint(own, me, self.asker._keys.request.key_id)
         answer = await self._own_answer(round_)
         judged = self._judge(round_).judge_direct(answer, others)
         self.telling(me, judged.verified.get(me) or judged.reported[me])
@@ -294,14 +297,16 @@ class _Asking:
         except (PeerFailure, RefusedDocument) as error:
             return Reported.at_home("INVALID", error.code)
 
-    async def _mint(self, parts: Mapping[OrgId, Part], presenter: KeyId) -> Round:
+    async def _mint(self, parts: Mapping[OrgId, Part], carrier: OrgId, presenter: KeyId) -> Round:
         asker = self.asker
         round_ = mint_round(
             self.question,
             parts,
             session=self.session,
             organization=asker._organization,
+            carrier=carrier,
             presenter=presenter,
+            minting=asker._minting,
             keys=asker._keys,
             bundle=self.bundle,
             now=asker._clock(),

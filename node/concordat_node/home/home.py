@@ -144,6 +144,7 @@ def open_home(
         entropy=entropy,
         in_force=bundle,
         note_minted=note_minted,
+        minting=settings.minting,
     )
     jobs = JobStore(engine, entropy=entropy, still=lambda events: still_shown(events, bundle()))
     jobs.interrupt_all()

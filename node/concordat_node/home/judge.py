@@ -195,7 +195,7 @@ class Judge:
                 org=org,
                 question=question,
                 part=self.round.parts[org],
-                token_id=self.round.token_id,
+                token_id=self.round.token_id_of(org),
                 home=self.home,
                 bundle=self.bundle,
                 open_sealed=self.round.open_sealed,

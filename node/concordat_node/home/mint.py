@@ -19,6 +19,7 @@ from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.jose import Signer
 from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Question
+from concordat_trust.round_tokens import Minting, tokens_text
 from concordat_trust.sealing import OpenedRecord, SealContext, SealingKey, open_record
 from concordat_trust.token_use import MintedToken, token_digest
 from concordat_trust.vocabulary import Clearance
@@ -36,6 +37,14 @@ class HomeKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnToken:
+    """The token of one organization."""
+
+    token: str
+    token_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """One question on its way: what was signed, and the private key that opens its sealed answers."""
 
@@ -43,17 +52,36 @@ class Round:
     question_bytes: bytes
     parts: Mapping[OrgId, Part]
     token: str
+    """What the presenter gets: the token for everybody, or the one that names those for each."""
     token_id: str
     minted_at: int
     sealing: SealingKey
+    carrier: OrgId
+    each: Mapping[OrgId, OwnToken] | None = None
+    """With a token for each organization: these; None when there is one for everybody."""
+
+    def token_id_of(self, org: OrgId) -> str:
+        """Return the id of the token that an organization answers to."""
+        return self.token_id if self.each is None else self.each[org].token_id
+
+    def tokens(self) -> Mapping[OrgId, str] | None:
+        """Return the tokens of the organizations; None when there is one for everybody."""
+        return None if self.each is None else {org: own.token for org, own in self.each.items()}
 
     def minted(self) -> tuple[tuple[str, MintedToken], ...]:
         """Return what home must remember of this round: each token's id, hash and audience."""
-        return ((self.token_id, MintedToken(token_digest(self.token), frozenset(self.parts))),)
+        if self.each is None:
+            return ((self.token_id, MintedToken(token_digest(self.token), frozenset(self.parts))),)
+        owns = (
+            (own.token_id, MintedToken(token_digest(own.token), frozenset({org}))) for org, own in self.each.items()
+        )
+        return ((self.token_id, MintedToken(token_digest(self.token), frozenset({self.carrier}))), *owns)
 
     def part_texts(self) -> dict[str, str]:
-        """Return every organization's part exactly as it was hashed into the token."""
-        return {str(org): part.canonical().decode("utf-8") for org, part in self.parts.items()}
+        """Return every organization's part exactly as it was hashed into its token; the carrier's are the tokens."""
+        texts = {str(org): part.canonical().decode("utf-8") for org, part in self.parts.items()}
+        tokens = self.tokens()
+        return texts if tokens is None else {**texts, self.carrier: tokens_text(tokens).decode("utf-8")}
 
     def open_sealed(self, sealed: str, place: SealContext) -> OpenedRecord:
         """Return a sealed result in the clear. Raises: SealBroken."""
@@ -66,13 +94,15 @@ def mint_round(
     *,
     session: Session,
     organization: OrgId,
+    carrier: OrgId,
     presenter: KeyId,
     keys: HomeKeys,
     bundle: TrustedBundle,
     now: int,
     entropy: Callable[[int], bytes],
+    minting: Minting = "shared",
 ) -> Round:
-    """Return a round for the organizations that `parts` names, to be carried by the holder of key `presenter`.
+    """Return a round for the organizations that `parts` names, carried by `carrier`, the holder of key `presenter`.
 
     Raises: ClaimNotAssertable, PurposeNotInNetwork, AudienceTooLarge.
     """
@@ -80,19 +110,32 @@ def mint_round(
         raise PurposeNotInNetwork(purpose=question.purpose.code)
     claims = within_caps(session.claims, bundle.member(organization).may_assert)
     sealing = SealingKey.from_seed(entropy(32))
-    token_id = b64u(entropy(TOKEN_ID_BYTES))
     question_bytes = question.canonical()
-    token = mint_query_token(
-        key=keys.query_token,
-        issuer=organization,
-        subject=pseudonym(keys.pseudonym, bundle.network.id, session.subject),
-        network=bundle.network.id,
-        question=question_bytes,
-        parts={org: part.canonical() for org, part in parts.items()},
-        claims=RequesterClaims(claims.affiliation, claims.role, Clearance(claims.clearance)),
-        presenter=presenter,
-        enc=sealing.public,
-        token_id=token_id,
-        now=now,
-    )
-    return Round(question, question_bytes, dict(parts), token, token_id, now, sealing)
+    texts = {org: part.canonical() for org, part in parts.items()}
+    network = bundle.network.id
+
+    def mint(own: Mapping[OrgId, bytes], receiver: OrgId | None) -> OwnToken:
+        token_id = b64u(entropy(TOKEN_ID_BYTES))
+        token = mint_query_token(
+            key=keys.query_token,
+            issuer=organization,
+            subject=pseudonym(keys.pseudonym, network, session.subject, receiver),
+            network=network,
+            question=question_bytes,
+            parts=own,
+            claims=RequesterClaims(claims.affiliation, claims.role, Clearance(claims.clearance)),
+            presenter=presenter,
+            enc=sealing.public,
+            token_id=token_id,
+            now=now,
+        )
+        return OwnToken(token, token_id)
+
+    if minting == "shared":
+        each, shown = None, mint(texts, None)
+    elif carrier in parts:  # nobody in between: the one token is already for one organization
+        each, shown = None, mint(texts, carrier)
+    else:
+        each = {org: mint({org: part}, org) for org, part in texts.items()}
+        shown = mint({carrier: tokens_text({org: own.token for org, own in each.items()})}, carrier)
+    return Round(question, question_bytes, dict(parts), shown.token, shown.token_id, now, sealing, carrier, each)

@@ -19,6 +19,7 @@ def saved_answer(asked: Asked, bundle: TrustedBundle, *, now: int) -> bytes:
         question=round_.question,
         parts=round_.parts,
         token=round_.token,
+        tokens=round_.tokens(),
         delivery=judged.delivery,
         answers={org: _node_answer(round_, raw) for org, raw in judged.raw.items()},
         reported=judged.reported,
@@ -34,7 +35,7 @@ def _node_answer(round_: Round, raw: RelayedAnswer) -> SavedNodeAnswer:
     for index, result in enumerate(results):
         if isinstance(result, SealedResult):
             # It opened when it was verified, so it opens now.
-            place = SealContext(raw.organization, round_.token_id, round_.question.hash(), index)
+            place = SealContext(raw.organization, round_.token_id_of(raw.organization), round_.question.hash(), index)
             inside = round_.open_sealed(result.sealed, place)
             opened.append(OpenResult(inside.salt, inside.record))
         else:

@@ -7,11 +7,13 @@ here; a field that is unknown is refused. No default widens access: there is no 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 from concordat_node.home.claims import ClaimsMapping, parse_claims_mapping
 from concordat_node.home.errors import HomeSettingsInvalid
 from concordat_trust.canonical import JsonObject
+from concordat_trust.round_tokens import MINTINGS, Minting
 from concordat_trust.shape import DocumentMalformed, Shape
 
 SESSION_IDLE_S = 3_600
@@ -45,6 +47,8 @@ class HomeSettings:
     session_idle_s: int = SESSION_IDLE_S
     session_absolute_s: int = SESSION_ABSOLUTE_S
     question_deadline_ms: int = QUESTION_DEADLINE_MS
+    minting: Minting = "shared"
+    """`per_organization`: every organization knows a person under another pseudonym."""
 
     @property
     def redirect_uri(self) -> str:
@@ -87,6 +91,7 @@ def _parse(shape: Shape) -> HomeSettings:
             shape.optional_integer("question_deadline_ms", minimum=100, maximum=QUESTION_DEADLINE_MAX_MS),
             QUESTION_DEADLINE_MS,
         ),
+        minting=_minting(shape),
     )
     shape.finish()
     return settings
@@ -104,6 +109,12 @@ def _provider(shape: Shape) -> ProviderSettings:
         raise shape.refuse("scope", "does not contain openid")
     shape.finish()
     return provider
+
+
+def _minting(shape: Shape) -> Minting:
+    if not shape.has("minting"):
+        return "shared"
+    return cast("Minting", shape.one_of("minting", MINTINGS))
 
 
 def _seconds(shape: Shape, name: str, default: int) -> int:
