@@ -214,7 +214,10 @@ def _sent(change: Callable[[dict[str, str]], None]) -> str:
 
 
 def _without(org: str) -> Callable[[dict[str, str]], None]:
-    return lambda texts: texts.pop(org) and None
+    def change(texts: dict[str, str]) -> None:
+        del texts[org]
+
+    return change
 
 
 def _other_tokens(texts: dict[str, str]) -> None:
