@@ -26,6 +26,7 @@ def register(subparsers: Subparsers) -> None:
     _show(commands)
     _verify(commands)
     _diff(commands)
+    _tuf_client(commands)
 
 
 def _init(commands: Subparsers) -> None:
@@ -95,6 +96,29 @@ def _reads_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, required=True, metavar="PATH", help="an archive, or a repository folder")
     parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
     parser.add_argument("--at", metavar="TIME", help="time to verify at: ISO 8601 or Unix seconds (default: now)")
+
+
+def _tuf_client(commands: Subparsers) -> None:
+    sentence = "speak the protocol of the TUF client conformance suite, with the client that every party runs"
+    parser = commands.add_parser("tuf-client", help=sentence, description=sentence[:1].upper() + sentence[1:] + ".")
+    parser.add_argument("--metadata-dir", type=Path, required=True, metavar="DIR", help="trusted metadata is kept here")
+    parser.add_argument("--metadata-url", metavar="URL", help="where the repository serves metadata")
+    parser.add_argument("--target-name", action="append", metavar="PATH", help="a target to download; several times")
+    parser.add_argument("--target-dir", type=Path, metavar="DIR", help="downloaded targets are kept here")
+    parser.add_argument("--target-base-url", metavar="URL", help="where the repository serves targets")
+    parser.add_argument("--at", metavar="TIME", help="reading of the clock (default: now)")
+    parts = parser.add_subparsers(dest="tuf_command", required=True, metavar="COMMAND")
+    pin = parts.add_parser("init", help="pin the first root; asks nobody")
+    pin.add_argument("trusted_root", type=Path, metavar="ROOT", help="its file")
+    parts.add_parser("refresh", help="bring root, timestamp, snapshot and targets up to date")
+    parts.add_parser("download", help="fetch the named targets")
+    parser.set_defaults(handler=_run_tuf_client)
+
+
+def _run_tuf_client(arguments: argparse.Namespace) -> int:
+    from concordat_client import tuf_client
+
+    return tuf_client.run(arguments)
 
 
 def _command(commands: Subparsers, name: str, sentence: str) -> argparse.ArgumentParser:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from concordat_trust.bundle.members import statement_path
-from concordat_trust.bundle.poll import ClockedUpdater
 from concordat_trust.bundle.tuf_client import DownloadError, RepositoryError
+from concordat_trust.bundle.updater import ClockedUpdater, Places
 from concordat_trust.errors import RefusedDocument
 from tests.factories.mirror import MIRROR, MemoryMirror
 from tests.factories.network import NOW, make_member_keys
@@ -24,9 +24,8 @@ from tests.trust.bundle_attacks import ATTACKS, Attack
 def client_takes_all(repo: Repository, folder: Path, at: int) -> bool:
     """Tell whether the library's client accepts every part of the repository."""
     try:
-        updater = ClockedUpdater(
-            folder, MIRROR, fetcher=MemoryMirror(repo.files), bootstrap=repo.files["1.root.json"], at=at
-        )
+        places = Places.of_mirror(MIRROR, folder)
+        updater = ClockedUpdater(places, fetcher=MemoryMirror(repo.files), bootstrap=repo.files["1.root.json"], at=at)
         updater.refresh()
         for path in ("network.json", "statistics.json", "suspended.json", *(statement_path(m.id) for m in MEMBERS)):
             listed = updater.get_targetinfo(path)

@@ -19,7 +19,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -35,8 +34,7 @@ from concordat_trust.bundle.fetcher import HttpFetcher, RecordingFetcher
 from concordat_trust.bundle.files import TARGETS
 from concordat_trust.bundle.members import statement_path
 from concordat_trust.bundle.memory import BundleMemory
-from concordat_trust.bundle.metadata import BYTES_MAX, ROOT_VERSIONS_MAX, parse_metadata
-from concordat_trust.bundle.policy import MEMBERS_MAX
+from concordat_trust.bundle.metadata import BYTES_MAX, parse_metadata
 from concordat_trust.bundle.store import archive_bytes, read_archive, read_repository, write_atomically
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.bundle.tuf_api import Targets
@@ -46,9 +44,8 @@ from concordat_trust.bundle.tuf_client import (
     DownloadLengthMismatchError,
     FetcherInterface,
     RepositoryError,
-    Updater,
-    UpdaterConfig,
 )
+from concordat_trust.bundle.updater import ClockedUpdater, Places
 from concordat_trust.bundle.verify import NETWORK_PATH, STATISTICS_PATH, SUSPENDED, SUSPENDED_PATH, verify_bundle
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.errors import ConcordatError
@@ -70,31 +67,6 @@ def is_mirror_address(text: str) -> bool:
         return False
     is_bare = not parts.query and not parts.fragment and "@" not in parts.netloc
     return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid and is_bare
-
-
-class ClockedUpdater(Updater):
-    """The library's client at our reading of the clock; the library offers no public way to set it."""
-
-    def __init__(self, folder: Path, base: str, *, fetcher: FetcherInterface, bootstrap: bytes, at: int) -> None:
-        (folder / "targets").mkdir(parents=True, exist_ok=True)
-        (folder / "metadata").mkdir(exist_ok=True)
-        super().__init__(
-            metadata_dir=str(folder / "metadata"),
-            metadata_base_url=base,
-            target_dir=str(folder / "targets"),
-            target_base_url=base + TARGETS,
-            fetcher=fetcher,
-            config=UpdaterConfig(
-                max_root_rotations=ROOT_VERSIONS_MAX,
-                max_delegations=MEMBERS_MAX,
-                root_max_length=BYTES_MAX["root"],
-                timestamp_max_length=BYTES_MAX["timestamp"],
-                snapshot_max_length=BYTES_MAX["snapshot"],
-                targets_max_length=BYTES_MAX["targets"],
-            ),
-            bootstrap=bootstrap,
-        )
-        self._trusted_set.reference_time = datetime.fromtimestamp(at, UTC)
 
 
 class BundlePoller:
@@ -217,9 +189,8 @@ class BundlePoller:
         fetcher = RecordingFetcher(self._fetcher, mirror, is_late=lambda: self._monotonic() >= give_up_at)
         at = self._clock()
         try:
-            updater = ClockedUpdater(
-                self._state / "tuf", mirror, fetcher=fetcher, bootstrap=self._first_root(fetcher, mirror), at=at
-            )
+            places = Places.of_mirror(mirror, self._state / "tuf")
+            updater = ClockedUpdater(places, fetcher=fetcher, bootstrap=self._first_root(fetcher, mirror), at=at)
             updater.refresh()
             if self._current is not None and self._is_unchanged(self._current):
                 return self._current
