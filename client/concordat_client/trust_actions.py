@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from concordat_client.exits import Exit
-from concordat_client.trust_reading import diff, show, summary, verify
+from concordat_client.trust_reading import diff, show, summary, verify, verify_split
 from concordat_client.trust_report import Report, fingerprint, print_report
 from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
 from concordat_trust.bundle.poll import BundlePoller, is_mirror_address
@@ -184,4 +184,5 @@ ACTIONS: Mapping[str, Action] = {
     "show": show,
     "verify": verify,
     "diff": diff,
+    "verify-split": verify_split,
 }

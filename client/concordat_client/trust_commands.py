@@ -26,6 +26,7 @@ def register(subparsers: Subparsers) -> None:
     _show(commands)
     _verify(commands)
     _diff(commands)
+    _verify_split(commands)
     _tuf_client(commands)
 
 
@@ -96,6 +97,12 @@ def _reads_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, required=True, metavar="PATH", help="an archive, or a repository folder")
     parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
     parser.add_argument("--at", metavar="TIME", help="time to verify at: ISO 8601 or Unix seconds (default: now)")
+
+
+def _verify_split(commands: Subparsers) -> None:
+    parser = _command(commands, "verify-split", "check a kept proof that one number was given to two states")
+    parser.add_argument("file", type=Path, metavar="FILE", help="as a node keeps it below split-views/")
+    parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint, as a keyholder gave it to you")
 
 
 def _tuf_client(commands: Subparsers) -> None:

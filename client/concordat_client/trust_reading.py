@@ -10,8 +10,10 @@ from pathlib import Path
 from concordat_client.exits import Exit, exit_of
 from concordat_client.trust_report import Report, fingerprint, read_time
 from concordat_trust.bundle.difference import differences
+from concordat_trust.bundle.errors import BundleFileUnreadable
 from concordat_trust.bundle.metadata import confirmed_at
 from concordat_trust.bundle.rules import Judgement, judge
+from concordat_trust.bundle.split_view import PROOF_BYTES_MAX, verify_split_view
 from concordat_trust.bundle.store import read_bundle
 from concordat_trust.bundle.trusted import Member, TrustedBundle
 from concordat_trust.bundle.verify import verify_bundle
@@ -98,6 +100,26 @@ def diff(arguments: argparse.Namespace) -> Report:
     if old.signed_at > new.signed_at:
         lines.append("  ! The first state is the newer one.")
     return Report(data, tuple(lines), Exit.DONE)
+
+
+def verify_split(arguments: argparse.Namespace) -> Report:
+    """Check a kept split view again: two signed objects that give one number to two states."""
+    root_sha256 = fingerprint(arguments)
+    try:
+        with arguments.file.open("rb") as file:
+            data = file.read(PROOF_BYTES_MAX + 1)
+    except OSError as error:
+        raise BundleFileUnreadable(path=str(arguments.file), problem=error.strerror) from error
+    proved = verify_split_view(data, root_sha256=root_sha256)
+    lines = (
+        f"Proved: there are two states of {proved.network} under the number {proved.snapshot}.",
+        f"  {proved.organization} signed at {time_words(proved.attested_at)} that it believes",
+        f"    {proved.attested_sha256}",
+        f"  the online key of this network signed (confirmed {time_words(proved.signed_at)})",
+        f"    {proved.signed_sha256}",
+        "Either the online key signed both, or the organization attested a state that there is not. Ask both.",
+    )
+    return Report({"ok": True, **proved.to_json()}, lines)
 
 
 def _as_confirmed(path: Path, arguments: argparse.Namespace) -> TrustedBundle:

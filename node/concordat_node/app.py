@@ -264,6 +264,7 @@ def _home_routers(node: Node, transport: StreamingTransport, uses: TokenUses) ->
     from concordat_node.home.home_key import load_home_key  # noqa: PLC0415
     from concordat_node.home.mint import HomeKeys  # noqa: PLC0415
     from concordat_node.home.settings import parse_home_settings  # noqa: PLC0415
+    from concordat_node.home.split_views import FOLDER, SplitViews  # noqa: PLC0415
     from concordat_node.portal.api import build_portal_router  # noqa: PLC0415
     from concordat_node.registration.api import build_registration_router  # noqa: PLC0415
     from concordat_node.registration.registration import Registration  # noqa: PLC0415
@@ -283,6 +284,7 @@ def _home_routers(node: Node, transport: StreamingTransport, uses: TokenUses) ->
         entropy=secrets.token_bytes,
         run_blocking=node.run_blocking,
         note_minted=uses.note_minted,
+        note_split=SplitViews(settings.data_dir / FOLDER).keep,
     )
     node._closing.callback(home.close)
     node._closing.push_async_callback(home.stop)

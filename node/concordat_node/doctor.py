@@ -14,6 +14,8 @@ from concordat_node.app import (
     open_registry,
     read_keys,
 )
+from concordat_node.errors import SplitViewFound
+from concordat_node.home.split_views import FOLDER, SplitViews
 from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
 from concordat_node.policy.opa_binary import ensure_opa
@@ -55,6 +57,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("asset id secret", _id_secret),
         ("trust bundle", _bundle),
         ("mirrors", _mirrors),
+        ("split views", _split_views),
         ("membership", _membership),
         ("registry", _registry),
         ("disclosure log", _log),
@@ -91,6 +94,13 @@ def _mirrors(settings: Settings) -> str:
     poller = make_poller(settings)
     poller.load()
     return f"confirmed {poller.poll().age_s(now())} s ago"
+
+
+def _split_views(settings: Settings) -> str:
+    kept = SplitViews(settings.data_dir / FOLDER).kept()
+    if kept:
+        raise SplitViewFound(count=len(kept), first=str(kept[0]))
+    return "none found: every attestation named the state of the network that this node saw"
 
 
 def _membership(settings: Settings) -> str:

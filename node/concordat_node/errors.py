@@ -33,3 +33,9 @@ class IdSecretUnusable(OperatorError):
     code = "id_secret_unusable"
     sentence = "The id secret {path} {problem}."
     hint = "Restore it from the backup: with another one, the same local names would get other ids."
+
+
+class SplitViewFound(OperatorError):
+    code = "split_view_found"
+    sentence = "{count} split views were found: two signed states of the network under one number, such as {first}."
+    hint = "Check it with `concordat trust verify-split FILE` and send it to the keyholders; the file is the proof."

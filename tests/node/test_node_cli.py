@@ -268,3 +268,14 @@ def test_tokens_that_were_never_minted_here_are_listed_and_the_doctor_names_them
     found = {finding["name"]: finding for finding in told(capsys)["findings"]}
     assert "tokens_found_elsewhere" in found["own tokens"]["message"]
     assert stat.S_IMODE((member.parent / "data" / "peer.sqlite").stat().st_mode) == 0o600
+
+
+def test_the_doctor_names_a_split_view(member: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = member.parent / "data" / "split-views" / "7-vitalis.json"
+    kept.parent.mkdir()
+    kept.write_bytes(b"{}")
+    capsys.readouterr()
+    assert run("doctor", "--settings", member, "--json") == 7
+    found = {finding["name"]: finding for finding in told(capsys)["findings"]}
+    assert str(kept) in found["split views"]["message"]
+    assert "split_view_found" in found["split views"]["message"]

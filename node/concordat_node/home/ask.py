@@ -25,7 +25,15 @@ from typing import Any, Final
 from concordat_node.home.arrivals import OrganizationAnswered, Tell, Telling, as_events
 from concordat_node.home.checkpoints import SeenCheckpoints
 from concordat_node.home.freshness import SeenSnapshots
-from concordat_node.home.judge import COORDINATOR_UNREACHABLE, Finding, Heard, Judge, Judged
+from concordat_node.home.judge import (
+    COORDINATOR_UNREACHABLE,
+    Finding,
+    Heard,
+    Judge,
+    Judged,
+    NoteSplit,
+    nobody_keeps,
+)
 from concordat_node.home.mint import HomeKeys, Round, mint_round
 from concordat_node.home.relay_client import Carrier, PeerRefused, RelayedAnswer, ToldAnswer
 from concordat_node.home.sessions import Session
@@ -101,8 +109,10 @@ class Asker:
         in_force: InForce,
         note_minted: NoteMinted = nobody_notes,
         minting: Minting = "shared",
+        note_split: NoteSplit = nobody_keeps,
     ) -> None:
         self._minting = minting
+        self._note_split = note_split
         self._note_minted = note_minted
         self._organization = organization
         self._in_force = in_force
@@ -326,6 +336,8 @@ class _Asking:
             self.bundle,
             lambda attestation: asker._seen.is_stale(attestation, age_max_s=age_max_s, now=asker._clock()),
             asker._checkpoints.is_split,
+            asker._seen.contradicted,
+            asker._note_split,
         )
 
     def _left_ms(self) -> int:

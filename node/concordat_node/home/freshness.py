@@ -10,12 +10,15 @@ from concordat_trust.attestation import Attestation
 from concordat_trust.bundle.trusted import TrustedBundle
 
 VERSIONS_MAX = 1_000
+BUNDLES_MAX = 8
+"""Of how many snapshots the bundle itself is remembered: an attestation may be a few polls behind."""
 
 
 class SeenSnapshots:
-    """Remembers when each snapshot version was first seen here."""
+    """Remembers when each snapshot version was first seen here, and the bundles of the latest ones."""
 
     def __init__(self) -> None:
+        self._bundles: dict[int, TrustedBundle] = {}
         self._first_seen: dict[int, int] = {}
 
     def note(self, bundle: TrustedBundle, *, now: int) -> None:
@@ -25,6 +28,16 @@ class SeenSnapshots:
         self._first_seen.setdefault(bundle.view.snapshot, seen_at)
         while len(self._first_seen) > VERSIONS_MAX:
             del self._first_seen[min(self._first_seen)]
+
+        self._bundles.setdefault(bundle.view.snapshot, bundle)
+        while len(self._bundles) > BUNDLES_MAX:
+            del self._bundles[min(self._bundles)]
+
+    def contradicted(self, attestation: Attestation) -> TrustedBundle | None:
+        """Return the bundle that was seen here under the attested number, if it is another state."""
+        seen = self._bundles.get(attestation.bundle.snapshot)
+        is_other = seen is not None and seen.view.snapshot_sha256 != attestation.bundle.snapshot_sha256
+        return seen if is_other else None
 
     def is_stale(self, attestation: Attestation, *, age_max_s: int, now: int) -> bool:
         """Return whether the attested view was superseded longer ago than `age_max_s`."""

@@ -17,6 +17,7 @@ from concordat_node.home.database import open_home_database
 from concordat_node.home.errors import HomeBundleUnusable
 from concordat_node.home.job_runner import JobRunner
 from concordat_node.home.jobs import Job, JobStore
+from concordat_node.home.judge import NoteSplit, nobody_keeps
 from concordat_node.home.login import Login, RunBlocking
 from concordat_node.home.login_cookies import LoginCookies
 from concordat_node.home.login_store import LoginStore
@@ -116,6 +117,7 @@ def open_home(
     entropy: Callable[[int], bytes],
     run_blocking: RunBlocking,
     note_minted: NoteMinted = nobody_notes,
+    note_split: NoteSplit = nobody_keeps,
 ) -> Home:
     """Return the home door of a node. The caller closes it, and the transport."""
     engine = open_home_database(database)
@@ -145,6 +147,7 @@ def open_home(
         in_force=bundle,
         note_minted=note_minted,
         minting=settings.minting,
+        note_split=note_split,
     )
     jobs = JobStore(engine, entropy=entropy, still=lambda events: still_shown(events, bundle()))
     jobs.interrupt_all()

@@ -8,7 +8,8 @@ Rules of this file, in the order of `judge`:
    were asked. If it is not, nothing that came with it is used.
 2. A proved status needs its attestation, the one that the delivery names; every record is verified, sealed ones opened.
    What fails is *found at home*: UNTRUSTED for who may not speak, STALE for too old a view, INVALID for the rest; also
-   for an answer without a receipt, and for one whose log contradicts what the same organization signed before.
+   for an answer without a receipt, for one that attests another snapshot than we saw under its number (both signed
+   objects are kept), and for one whose log contradicts what the same organization signed before.
    A coordinator that says INVALID of somebody only reports it: its word is no finding.
 3. The roster is the bundle's, also with organizations that cannot be asked because their statement cannot be used:
    these are UNTRUSTED with its code. Order, sums and completeness are computed here; the coordinator's own merge is
@@ -30,7 +31,13 @@ from concordat_trust.answer import (
     result_from_wire,
     verify_node_answer,
 )
-from concordat_trust.answer_errors import AnswerNotInRoster, DeliveryMismatch, LogSplitView, MergeMismatch
+from concordat_trust.answer_errors import (
+    AnswerNotInRoster,
+    AttestationSplitView,
+    DeliveryMismatch,
+    LogSplitView,
+    MergeMismatch,
+)
 from concordat_trust.attestation import Attestation, AttestationIssuerUnknown, AttestationKeyUnknown
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject, parse_json
@@ -52,6 +59,13 @@ _UNTRUSTED = (OrganizationSuspended, MemberUnknown, KeyUnknown, AttestationIssue
 IsStale = Callable[[Attestation], bool]
 Believed = VerifiedAnswer | Reported
 IsSplit = Callable[[Checkpoint], bool]
+Contradicted = Callable[[Attestation], TrustedBundle | None]
+NoteSplit = Callable[[OrgId, str, TrustedBundle], None]
+"""Keeps (organization, attestation, the bundle that contradicts it)."""
+
+
+def nobody_keeps(organization: OrgId, attestation: str, bundle: TrustedBundle) -> None:
+    """Keep nothing: for a home without a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,8 @@ class Judge:
     bundle: TrustedBundle
     is_stale: IsStale
     is_split: IsSplit
+    contradicted: Contradicted = lambda _: None
+    note_split: NoteSplit = nobody_keeps
 
     def hear(self, told: ToldAnswer) -> Believed:
         """Return what is believed of one answer when it arrives; an attestation counts, whatever was said beside it."""
@@ -202,7 +218,13 @@ class Judge:
                 asked_at=self.round.minted_at,
             )
         except RefusedDocument as error:
+            if isinstance(error, AttestationSplitView):
+                self.note_split(org, answer.attestation or "", self.bundle)
             return Reported.at_home(_found(error), error.code)
+        other = self.contradicted(verified.attestation)
+        if other is not None:
+            self.note_split(org, answer.attestation or "", other)
+            return Reported.at_home("INVALID", AttestationSplitView.code)
         if self.is_stale(verified.attestation):
             return Reported.at_home("STALE", VIEW_TOO_OLD)
         if verified.receipt is None or self.is_split(verified.receipt.checkpoint):

@@ -116,6 +116,18 @@ class BundleReinstateUnauthorised(RefusedDocument):
     hint = "The organization stays suspended; only the keyholders' quorum can reinstate it in network.json."
 
 
+class SplitViewMalformed(RefusedDocument):
+    code = "split_view_malformed"
+    sentence = "The proof of a split view is malformed: {problem}."
+    hint = "Name a file that a home node kept below split-views/, unchanged."
+
+
+class SplitViewUnproven(RefusedDocument):
+    code = "split_view_unproven"
+    sentence = "What {organization} attested of snapshot {snapshot} does not contradict the bundle beside it."
+    hint = "The two objects show no split view; somebody put together what does not belong together."
+
+
 class BundleUnavailable(OperatorError):
     code = "bundle_unavailable"
     sentence = "There is no verified trust bundle yet."

@@ -44,14 +44,19 @@ class BundleMemory:
         """
         _refuse_older("root", self.root, new.root)
         _refuse_older("targets", self.roles.get("targets", 0), new.roles["targets"])
+        self.refuse_older_timestamp(new.timestamp, new.online_keys)
         if not self.online_keys & new.online_keys:
             return
-        _refuse_older("timestamp", self.timestamp, new.timestamp)
         _refuse_older("snapshot", self.snapshot, new.snapshot)
         for role, version in self.roles.items():
             if role not in new.roles:
                 raise BundleMissingMember(member=role)
             _refuse_older(role, version, new.roles[role])
+
+    def refuse_older_timestamp(self, version: int, online_keys: frozenset[str]) -> None:
+        """Refuse a timestamp from before, unless the quorum replaced the keys that sign it. Raises: BundleRollback."""
+        if self.online_keys & online_keys:
+            _refuse_older("timestamp", self.timestamp, version)
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON to be stored."""

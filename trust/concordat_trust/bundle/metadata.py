@@ -28,6 +28,7 @@ from concordat_trust.bundle.errors import (
     BundleThreshold,
 )
 from concordat_trust.bundle.files import BundleFiles
+from concordat_trust.bundle.memory import BundleMemory
 from concordat_trust.bundle.tuf_api import (
     DeserializationError,
     Key,
@@ -84,11 +85,14 @@ class TopLevel:
     expires_at: int
 
 
-def verify_top_level(files: BundleFiles, *, root_sha256: str, at: int) -> TopLevel:
+def verify_top_level(files: BundleFiles, *, root_sha256: str, at: int, memory: BundleMemory | None = None) -> TopLevel:
     """Return the four top-level roles as they stand at `at`. Raises: leaves `bundle_*`."""
     root = root_chain(files, root_sha256)
     expires = [_refuse_outside_cap("root", root, at)]
     timestamp = _signed_by(root, "timestamp", files.metadata("timestamp", None), Timestamp)
+    if memory is not None:
+        # Specification 5.4.3: an old timestamp is called old before anything is compared with what it names.
+        memory.refuse_older_timestamp(timestamp.version, online_keys(root))
     expires.append(_refuse_outside_cap("timestamp", timestamp, at))
 
     snapshot_data = files.metadata("snapshot", timestamp.snapshot_meta.version)
@@ -114,6 +118,11 @@ def verify_top_level(files: BundleFiles, *, root_sha256: str, at: int) -> TopLev
         signed_at=signed_at(timestamp),
         expires_at=min(expires),
     )
+
+
+def online_keys(root: Root) -> frozenset[KeyId]:
+    """Return the keys that may sign timestamp and snapshot."""
+    return frozenset({*root.roles["timestamp"].keyids, *root.roles["snapshot"].keyids})
 
 
 def verify_delegated(files: BundleFiles, top: TopLevel, role: str) -> Targets:
@@ -234,7 +243,7 @@ def refuse_shared_online_key(root: Root) -> None:
     """BR-04. Raises: BundleOnlineKeyShared."""
     roles = root.roles
     keyholders = {*roles["root"].keyids, *roles["targets"].keyids}
-    if keyholders & {*roles["snapshot"].keyids, *roles["timestamp"].keyids}:
+    if keyholders & online_keys(root):
         raise BundleOnlineKeyShared
 
 

@@ -25,6 +25,7 @@ from concordat_trust.bundle.memory import BundleMemory
 from concordat_trust.bundle.metadata import (
     LIFETIME_MAX_S,
     TopLevel,
+    online_keys,
     public_keys,
     refuse_outside_lifetime,
     verify_delegated,
@@ -57,7 +58,7 @@ def verify_bundle(
     if memory is not None:
         refuse_foreign_memory(memory, root_sha256)
     source = BundleFiles(files)
-    top = verify_top_level(source, root_sha256=root_sha256, at=at)
+    top = verify_top_level(source, root_sha256=root_sha256, at=at, memory=memory)
     network = parse_network(_own_target(source, top, NETWORK_PATH))
     delegations = refuse_foreign_delegations(top, network)
     refuse_key_of_two_roles(top.root, delegations)
@@ -173,13 +174,12 @@ def standing_suspensions(
 
 
 def _memory(top: TopLevel, root_sha256: str, suspended: Mapping[OrgId, int]) -> BundleMemory:
-    roles = top.root.roles
     return BundleMemory(
         root_sha256=root_sha256,
         root=top.root.version,
         timestamp=top.timestamp.version,
         snapshot=top.snapshot.version,
         roles={name.removesuffix(".json"): meta.version for name, meta in top.snapshot.meta.items()},
-        online_keys=frozenset({*roles["timestamp"].keyids, *roles["snapshot"].keyids}),
+        online_keys=online_keys(top.root),
         suspended=suspended,
     )
