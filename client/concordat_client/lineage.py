@@ -27,7 +27,14 @@ _STATES = {
     "not_a_member": "its organization is not in this network",
     "not_asked": "not asked any more",
 }
-_STOPPED = {"depth": "the depth that was asked for", "vertices": "the largest number of records", "time": "its time"}
+_STOPPED = {
+    "depth": "the depth that was asked for",
+    "vertices": "the largest number of records",
+    "time": "its time",
+    "size": "the size that a walk may have",
+    "rounds": "the number of rounds that a walk may have",
+}
+_ENDS_HERE = {"closed": "; stops here: its owner does not let its lineage be told, so nobody else was asked about it"}
 _UP = {
     "fine_tuned_from": "fine-tuned from",
     "derived_from": "derived from",
@@ -110,7 +117,7 @@ def picture_lines(picture: Mapping[str, Json]) -> Iterator[str]:
         yield f"Incomplete: no answer from {missing}; there may be more."
     if picture.get("cut"):
         cut = ", ".join(plain(str(org)) for org in _texts(picture.get("cut")))
-        yield f"Incomplete: {cut} knows more than one answer carries."
+        yield f"Incomplete: the list of {cut} was cut; it knows of more records than one answer carries."
     for reason in _texts(picture.get("stopped_by")):
         yield f"The walk ended at {_STOPPED.get(reason, 'a limit')}; there may be more."
     if objects(picture.get("vertices")):
@@ -153,7 +160,8 @@ class _Tree:
             return f"{plain(asset_id)}: {_STATES.get(state, plain(state))}"
         title = plain(vertex.get("title") or "(title not shown)")
         said = "; its owner says that nothing is left out" if vertex.get("owner_says_complete") is True else ""
-        return f"{title} [{plain(asset_id)}], {plain(str(vertex.get('level')).lower())}{said}"
+        ends = _ENDS_HERE.get(str(vertex.get("ends_here")), "")
+        return f"{title} [{plain(asset_id)}], {plain(str(vertex.get('level')).lower())}{said}{ends}"
 
     def _edge_words(self, edge: Mapping[str, Json]) -> str:
         from concordat_client.plain_text import plain

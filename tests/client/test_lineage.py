@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
+from typing import get_args
 
 import pytest
 
 from concordat_client.cli import build_parser
 from concordat_client.exits import Exit
-from concordat_client.lineage import _exit, picture_lines
+from concordat_client.lineage import _ENDS_HERE, _STOPPED, _exit, picture_lines
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.lineage import LineageEdge
+from concordat_trust.lineage_walk import EndsHere, StoppedBy
 from tests.factories.lineage_worlds import ORGANIZATIONS, World, a_model, came_from, walked
 
 ALMA, NORTH, VITALIS = ORGANIZATIONS
@@ -60,6 +62,42 @@ def test_what_is_open_is_said() -> None:
     assert "Incomplete: no answer from north-hospital; there may be more." in lines_of(CHAIN, silent=[NORTH])
     limited = lines_of(CHAIN, depth_max=1)
     assert "The walk ended at the depth that was asked for; there may be more." in limited
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("depth", "the depth that was asked for"),
+        ("vertices", "the largest number of records"),
+        ("time", "its time"),
+        ("size", "the size that a walk may have"),
+        ("rounds", "the number of rounds that a walk may have"),
+    ],
+)
+def test_every_reason_for_which_a_walk_ends_has_words(reason: str, words: str) -> None:
+    picture, _ = walked(A, "up", World(3, CHAIN, frozenset()).heard)
+    told: JsonObject = {**picture.to_json(), "stopped_by": [reason]}
+    assert f"The walk ended at {words}; there may be more." in list(picture_lines(told))
+
+
+def test_the_reasons_are_the_ones_that_a_walk_knows() -> None:
+    assert set(_STOPPED) == set(get_args(StoppedBy))
+    assert set(_ENDS_HERE) == set(get_args(EndsHere))
+
+
+def test_a_cut_list_is_said() -> None:
+    world = World(9, frozenset((came_from(n, 0), a_model(n).org) for n in (3, 6)), frozenset())
+    picture, _ = walked(A, "down", lambda frontier: world.heard(frontier, answer_max=2))
+    cut = "Incomplete: the list of alma-university was cut; it knows of more records than one answer carries."
+    assert cut in list(picture_lines(picture.to_json()))
+
+
+def test_where_a_closed_record_ends_the_walk_is_said() -> None:
+    world = World(2, frozenset({(came_from(1, 0), NORTH)}), frozenset(), closed=frozenset({A}))
+    picture, _ = walked(A, "down", world.heard)
+    first, *others = picture_lines(picture.to_json())
+    assert first.endswith("stops here: its owner does not let its lineage be told, so nobody else was asked about it")
+    assert not any(str(B) in line for line in others)
 
 
 def test_texts_of_others_are_made_plain() -> None:

@@ -51,12 +51,16 @@ def a_vertex(asset_id: AssetId, edges: Collection[LineageEdge], **changes: objec
 
 @dataclass(frozen=True)
 class World:
-    """`asserted` are (edge, who says so); `hidden` assets are not for this requester; `silent` nodes do not answer."""
+    """`asserted` are (edge, who says so); `hidden` assets are not for this requester; `silent` nodes do not answer.
+
+    Of `closed` assets the owners do not let the lineage be told.
+    """
 
     size: int
     asserted: frozenset[tuple[LineageEdge, OrgId]]
     hidden: frozenset[AssetId]
     silent: frozenset[OrgId] = frozenset()
+    closed: frozenset[AssetId] = frozenset()
 
     @property
     def visible(self) -> frozenset[AssetId]:
@@ -64,6 +68,8 @@ class World:
 
     def told(self, asset_id: AssetId) -> frozenset[LineageEdge]:
         """Return what this asset's vertex says: never an own asset that is hidden."""
+        if asset_id in self.closed:
+            return frozenset()
         own = (edge for edge, org in self.asserted if org == asset_id.org and asset_id in (edge.source, edge.target))
         placed = (edge for edge in own if edge.is_foreign or edge.source == asset_id)
         return frozenset(edge for edge in placed if edge.is_foreign or edge.target in self.visible)
@@ -77,14 +83,20 @@ class World:
         named = [item for item in own if str(item) in asked]
         came = [item for item in own if frontier.direction == "down" and self._came_from(item, asked)]
         found = list(dict.fromkeys([*named, *came]))
-        return Heard({item: a_vertex(item, self.told(item)) for item in found[:answer_max]}, len(found))
+        return Heard({item: self._vertex(item) for item in found[:answer_max]}, len(found))
+
+    def _vertex(self, asset_id: AssetId) -> JsonObject:
+        masked = ["complete", *(["lineage"] if asset_id in self.closed else [])]
+        return a_vertex(asset_id, self.told(asset_id), masked_fields=masked)
 
     def _came_from(self, asset_id: AssetId, asked: Collection[str]) -> bool:
         return any(edge.source == asset_id and str(edge.target) in asked for edge in self.told(asset_id))
 
     def steps(self, asset_id: AssetId, direction: Direction) -> Iterator[AssetId]:
-        """Yield the visible neighbours over one edge that somebody visible asserts."""
+        """Yield the visible neighbours over one edge that somebody visible asserts; of the closed, only its owner's."""
         for other in self.visible - {asset_id}:
+            if direction == "down" and asset_id in self.closed and other.org != asset_id.org:
+                continue
             up = {edge for edge in self.told(asset_id) if edge.source == asset_id and edge.target == other}
             down = {edge for edge in self.told(other) if edge.source == other and edge.target == asset_id}
             claimed = {edge for edge in self.told(asset_id) if edge.source == other and edge.target == asset_id}
@@ -128,5 +140,5 @@ def worlds(draw: st.DrawFn, size_max: int = 9) -> World:
     edges = [(came_from(one, other), by_source) for one, other, by_source in pairs if one != other]
     # Inside one organization an edge stands with its source.
     asserted = {(e, e.source.org if by_source or not e.is_foreign else e.target.org) for e, by_source in edges}
-    hidden = draw(st.sets(number, max_size=size // 2))
-    return World(size, frozenset(asserted), frozenset(a_model(item) for item in hidden))
+    hidden, closed = (frozenset(map(a_model, draw(st.sets(number, max_size=size // 2)))) for _ in range(2))
+    return World(size, frozenset(asserted), hidden, closed=closed)

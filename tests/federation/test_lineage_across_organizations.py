@@ -150,7 +150,7 @@ def test_a_walk_that_has_grown_too_large_asks_no_more_and_says_so() -> None:
     first = len(walked_anew(WALK_BYTES_MAX).rounds[0].saved)
     at_limit, beyond = walked_anew(first), walked_anew(first - 1)
     assert [len(walked.rounds) for walked in (at_limit, beyond)] == [2, 1]
-    assert beyond.picture.stopped_by == ("time",)
+    assert beyond.picture.stopped_by == ("size",)
     assert verify_saved_walk(beyond.saved(), bundle_at=lambda _: BUNDLE).picture == beyond.picture
     assert WALK_BYTES_MAX + ANSWER_BYTES_MAX < SAVED_BYTES_MAX
 

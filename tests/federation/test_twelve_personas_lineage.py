@@ -77,11 +77,17 @@ UP: tuple[tuple[AssetId, Direction], ...] = tuple((one(ORGANIZATIONS[-1], number
 
 def reachable(visible: Mapping[AssetId, Decision], start: AssetId, direction: Direction) -> frozenset[str]:
     """Return what a walk must find: over edges whose asserter is visible and lets them be told, to what is visible."""
+
+    def hidden(asset: AssetId) -> frozenset[str]:
+        return visible[asset].hidden if asset in visible else frozenset()
+
     found: set[AssetId] = set()
     near = {start} & set(visible)
     while near:
         found |= near
         told = [edge for edge in EDGES if edge.source in visible and not edge.is_hidden(visible[edge.source].hidden)]
+        # Down from what does not let its lineage be told, nobody but its owner is asked.
+        told = [e for e in told if direction == "up" or not e.is_foreign or "lineage" not in hidden(e.target)]
         steps = [(e.source, e.target) if direction == "up" else (e.target, e.source) for e in told]
         near = {there for here, there in steps if here in near and there in visible} - found
     return frozenset(map(str, found))

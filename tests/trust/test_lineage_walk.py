@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from concordat_trust.ids import AssetId, OrgId
-from concordat_trust.lineage_walk import Frontier, Heard, Walk
+from concordat_trust.lineage_walk import (
+    ENDED,
+    HALVINGS_MAX,
+    HALVINGS_PER_MEMBER_MAX,
+    Ended,
+    Frontier,
+    Heard,
+    Walk,
+)
 from concordat_trust.question import Direction
 from tests.factories.lineage_worlds import ORGANIZATIONS, World, a_model, a_vertex, came_from, shown, walked, worlds
 
@@ -36,8 +47,25 @@ def test_a_walk_finds_exactly_what_is_reachable_inside_what_may_be_seen(
     picture, asked = walked(start, direction, world.heard)
     assert shown(picture) == world.reachable(start, direction)
     assert picture.is_whole
-    every = [asset_id for frontier in asked for asset_id in frontier.ids]
+    every = [(org, item) for frontier in asked for org in ORGANIZATIONS for item in frontier.ids_for(org)]
     assert len(set(every)) == len(every)
+
+
+@given(worlds(), st.integers(0, 8), directions)
+def test_nobody_but_its_owner_is_asked_about_what_is_closed_or_not_yet_shown(
+    world: World, number: int, direction: Direction
+) -> None:
+    shown_by_owner = set[AssetId]()
+
+    def heard(frontier: Frontier) -> dict[OrgId, Heard]:
+        for org in ORGANIZATIONS:
+            told = {item for item in frontier.ids if str(item) in frontier.ids_for(org) and item.org != org}
+            assert told <= shown_by_owner - world.closed
+        answers = world.heard(frontier)
+        shown_by_owner.update(item for answer in answers.values() for item in answer.vertices)
+        return answers
+
+    walked(a_model(number % world.size), direction, heard)
 
 
 @given(worlds(), st.integers(0, 8), directions)
@@ -65,7 +93,7 @@ def test_what_is_hidden_changes_no_byte_of_the_picture(
     )
     said_by_hidden = sorted(world.asserted - kept)
     extra = data.draw(st.frozensets(st.sampled_from(said_by_hidden))) if said_by_hidden else frozenset()
-    other = World(world.size, kept | extra, world.hidden)
+    other = replace(world, asserted=kept | extra)
     start = a_model(number % world.size)
     one, two = (walked(start, direction, each.heard)[0].to_json() for each in (world, other))
     assert one == two
@@ -80,8 +108,11 @@ def test_a_hidden_asset_is_never_bridged() -> None:
 
 def test_a_claim_about_a_hidden_asset_leads_nowhere() -> None:
     """North says that Vitalis' model came from its own, and Vitalis does not show it: nobody speaks for it."""
-    world = World(3, frozenset({(came_from(2, 1), NORTH), (came_from(0, 2), ALMA)}), frozenset({C}))
-    assert states(world, "down", start=1) == {B: "shown", C: "not_shown"}
+    claims = frozenset({(came_from(2, 1), NORTH), (came_from(0, 2), ALMA)})
+    assert states(World(3, claims, frozenset({C})), "down", start=1) == {B: "shown", C: "not_shown"}
+    # Alma's model is met in another way in the very round in which the hidden one is asked for.
+    picture, _ = walked(B, "down", World(3, claims | {(came_from(0, 1), ALMA)}, frozenset({C})).heard)
+    assert {(item.edge.source, item.edge.target) for item in picture.edges} == {(C, B), (A, B)}
 
 
 def test_a_start_that_is_not_shown_is_all_there_is() -> None:
@@ -98,9 +129,22 @@ def test_up_an_asset_is_asked_at_its_own_organization_alone() -> None:
     ]
 
 
-def test_down_everybody_is_asked() -> None:
+def test_down_everybody_is_asked_once_its_owner_has_shown_it() -> None:
     _, asked = walked(C, "down", chain().heard)
-    assert all(asked[0].ids_for(org) == (str(C),) for org in ORGANIZATIONS)
+    first, second, *_ = ([frontier.ids_for(org) for org in ORGANIZATIONS] for frontier in asked)
+    assert first == [(), (), (str(C),)]
+    assert second == [(str(C),), (str(C),), ()]
+
+
+def test_down_from_what_is_closed_its_owner_alone_is_asked_and_the_picture_says_that_it_ends_there() -> None:
+    inside = (came_from(3, 0), ALMA)
+    world = World(4, frozenset({inside, (came_from(1, 0), NORTH)}), frozenset(), closed=frozenset({A}))
+    picture, asked = walked(A, "down", world.heard)
+    assert [[len(frontier.ids_for(org)) for org in ORGANIZATIONS] for frontier in asked] == [[1, 0, 0], [1, 1, 1]]
+    assert {vertex.id: vertex.ends_here for vertex in picture.vertices} == {A: "closed", D: None}
+    assert asked[1].ids == (D,)
+    up, _ = walked(B, "up", world.heard)
+    assert {vertex.id: vertex.ends_here for vertex in up.vertices} == {B: None, A: None}
 
 
 def test_an_edge_says_who_asserts_it_and_whether_the_other_side_does() -> None:
@@ -160,7 +204,7 @@ def test_a_circle_across_organizations_ends() -> None:
     both: tuple[Direction, ...] = ("up", "down")
     for direction in both:
         picture, asked = walked(A, direction, circle.heard)
-        assert (len(shown(picture)), len(picture.edges), len(asked)) == (3, 3, 3)
+        assert (len(shown(picture)), len(picture.edges), len(asked)) == (3, 3, 3 if direction == "up" else 4)
 
 
 def test_a_cut_list_is_asked_again_in_halves_and_said_where_that_does_not_help() -> None:
@@ -170,23 +214,76 @@ def test_a_cut_list_is_asked_again_in_halves_and_said_where_that_does_not_help()
     assert picture.cut == (ALMA,)
     assert not picture.is_whole
     wide = World(8, frozenset((came_from(number, 1), a_model(number).org) for number in (3, 6)), frozenset())
-    first = Walk(B, "down")
-    first.take(wide.heard(Frontier("down", (B,))), ORGANIZATIONS)
-    assert first.frontier() == Frontier("down", tuple(sorted((a_model(3), a_model(6)))))
-    long = Heard({}, 1)
-    first.take({**wide.heard(Frontier("down", ())), ALMA: long}, ORGANIZATIONS)
-    halves = first.frontier()
-    assert halves is not None
-    assert len(halves.ids) == 1
+    first, pair = Walk(B, "down"), tuple(sorted((a_model(3), a_model(6))))
+    for asked in (Frontier("down", (B,)), Frontier("down", (), (B,))):
+        assert first.frontier() == asked
+        first.take(wide.heard(asked), ORGANIZATIONS)
+    assert first.frontier() == Frontier("down", pair, pair)
+    first.take({**wide.heard(Frontier("down", ())), ALMA: LONG}, ORGANIZATIONS)
+    assert first.frontier() == Frontier("down", pair[:1], pair[:1])
 
 
-def test_a_walk_that_runs_out_of_time_says_so() -> None:
+LONG = Heard({}, 1)
+"""An answer that claims to be cut."""
+
+
+def crowded(count: int) -> World:
+    """Return a world in which the first model has so many children, of every organization."""
+    asserted = frozenset((came_from(number, 0), a_model(number).org) for number in range(1, count + 1))
+    return World(count + 1, asserted, frozenset())
+
+
+@pytest.mark.parametrize("liars", [(NORTH,), (NORTH, VITALIS)])
+def test_a_member_that_always_claims_longer_lists_costs_so_many_rounds_and_no_more(liars: tuple[OrgId, ...]) -> None:
+    world, lied = crowded(60), Counter[OrgId]()
+
+    def heard(frontier: Frontier, lies_max: int) -> dict[OrgId, Heard]:
+        answers = world.heard(frontier, answer_max=100)
+        # The liars speak one after the other, the next one when the one before is not listened to any more.
+        lies = next((org for org in liars if lied[org] < lies_max and len(frontier.ids) > 1), None)
+        if lies is not None:
+            lied[lies] += 1
+            answers[lies] = replace(answers[lies], total=1_000)
+        return answers
+
+    honest, without = walked(A, "down", world.heard)
+    assert honest.is_whole
+    at_limit, asked = walked(A, "down", lambda frontier: heard(frontier, HALVINGS_PER_MEMBER_MAX))
+    assert len(asked) == len(without) + 2 * HALVINGS_PER_MEMBER_MAX * len(liars)
+    assert at_limit.is_whole
+    lied.clear()
+    beyond, asked = walked(A, "down", lambda frontier: heard(frontier, HALVINGS_PER_MEMBER_MAX + 1))
+    assert len(asked) == len(without) + 2 * HALVINGS_PER_MEMBER_MAX * len(liars)
+    assert (beyond.cut, beyond.is_whole) == (liars, False)
+
+
+@pytest.mark.parametrize(("members", "whole"), [(4, True), (5, False)])
+def test_many_members_that_claim_longer_lists_cost_a_walk_so_many_rounds_and_no_more(members: int, whole: bool) -> None:
+    """Each of them stays within what one member may cost; together they reach the limit of the walk, or pass it."""
+    crowd = tuple(OrgId.parse(f"member-{number}") for number in range(members))
+    world, lies = crowded(60), [org for org in crowd for _ in range(HALVINGS_PER_MEMBER_MAX)]
+    told = iter(lies)
+
+    def heard(frontier: Frontier) -> dict[OrgId, Heard]:
+        lie = next(told, None) if len(frontier.ids) > 1 else None
+        return world.heard(frontier, answer_max=100) | dict.fromkeys(crowd, Heard({}, 0)) | ({lie: LONG} if lie else {})
+
+    _, without = walked(A, "down", lambda frontier: world.heard(frontier, answer_max=100))
+    picture, asked = walked(A, "down", heard, (*ORGANIZATIONS, *crowd))
+    assert len(asked) == len(without) + 2 * HALVINGS_MAX
+    assert HALVINGS_MAX == 4 * HALVINGS_PER_MEMBER_MAX
+    assert picture.is_whole is whole
+    assert picture.cut == (() if whole else crowd[4:])
+
+
+@pytest.mark.parametrize("ended", ENDED)
+def test_a_walk_that_is_ended_from_outside_says_by_what(ended: Ended) -> None:
     walk = Walk(A, "up")
     walk.take(chain().heard(Frontier("up", (A,))), ORGANIZATIONS)
-    walk.stop()
+    walk.stop(ended)
     assert walk.frontier() is None
     picture = walk.picture()
-    assert (picture.stopped_by, [vertex.state for vertex in picture.vertices]) == (("time",), ["shown", "not_asked"])
+    assert (picture.stopped_by, [vertex.state for vertex in picture.vertices]) == ((ended,), ["shown", "not_asked"])
 
 
 def test_the_picture_says_what_the_owner_lets_be_said_of_completeness() -> None:

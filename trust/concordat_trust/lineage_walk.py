@@ -2,21 +2,25 @@
 
 Rules of this file:
 
-* Frontier by frontier. Every question is made from what was verified before; nobody else chooses an id. Up, an id is
-  asked at its own organization alone; down, at everybody, because anybody may have made something of it.
+* Frontier by frontier. Every question is made from what was verified before; nobody else chooses an id. An id is asked
+  at its own organization first. Down, it is asked of everybody else as well, because anybody may have made something of
+  it, but only once its owner has shown a vertex that lets its lineage be told: of any other, sealed ones among them,
+  nobody but its owner is asked, and the walk `ends_here`.
 * A walk goes on only from a vertex that its own organization shows. What is behind one that is not shown is not reached
   over it, whoever speaks of it: hidden vertices are never bridged.
 * An edge is the word of who asserts it. One that only one side asserts is in the picture, as that: nobody's silence and
   nobody's word about somebody else's asset is turned into a fact.
-* It ends: every id is asked once, depth and number of vertices have limits, and where a limit, a missing answer or a
-  cut list leaves something open the picture says so. The same rounds give the same picture, today and years later.
+* It ends: nobody is asked about an id twice, unless a list was cut, and for that a member and a walk have limits. Depth
+  and number of vertices have limits, too. Where a limit, a missing answer or a cut list leaves something open the
+  picture says so. The same rounds give the same picture, today and years later.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.ids import AssetId, OrgId, tie_key
@@ -28,22 +32,41 @@ from concordat_trust.question import IDS_MAX, Direction
 DEPTH_MAX = 16
 DEPTH_DEFAULT = 8
 VERTICES_MAX = 200
+HALVINGS_PER_MEMBER_MAX = 6
+"""How often a walk asks in two halves because one member's list was cut: enough to find one hub among 50 ids."""
+HALVINGS_MAX = 24
+"""The same, whoever's lists they were; each costs two rounds. After it a cut list is taken, and said to be cut."""
 
 VertexState = Literal["shown", "not_shown", "no_answer", "not_a_member", "not_asked"]
-StoppedBy = Literal["depth", "vertices", "time"]
+Ended = Literal["time", "size", "rounds"]
+"""What ends a walk from outside: its time, the size of what would be saved, the number of its rounds."""
+ENDED: tuple[Ended, ...] = get_args(Ended)
+StoppedBy = Literal["depth", "vertices", "time", "size", "rounds"]
+EndsHere = Literal["closed"]
 _SHOWN_FIELDS = ("title", "level", "masked_fields", "obligations", "agreement_ids", "valid_until")
 
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """One question of a walk: the ids that are asked about."""
+    """One question of a walk: the ids of which their owner is asked, and those of which everybody else is."""
 
     direction: Direction
-    ids: tuple[AssetId, ...]
+    at_owner: tuple[AssetId, ...]
+    at_others: tuple[AssetId, ...] = ()
+
+    @property
+    def ids(self) -> tuple[AssetId, ...]:
+        return tuple(sorted({*self.at_owner, *self.at_others}))
 
     def ids_for(self, organization: OrgId) -> tuple[str, ...]:
         """Return what this organization is asked about."""
-        return tuple(str(item) for item in self.ids if self.direction == "down" or item.org == organization)
+        own = [item for item in self.at_owner if item.org == organization]
+        return tuple(map(str, sorted([*own, *(item for item in self.at_others if item.org != organization)])))
+
+    def part(self, ids: Collection[AssetId]) -> Frontier:
+        """Return the question about these ids alone."""
+        at_owner, at_others = (tuple(i for i in each if i in ids) for each in (self.at_owner, self.at_others))
+        return Frontier(self.direction, at_owner, at_others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +94,23 @@ def heard_of(answers: Sequence[VerifiedAnswer]) -> dict[OrgId, Heard]:
 
 @dataclass(frozen=True, slots=True)
 class PictureVertex:
-    """An asset that the walk met. `record` is its vertex as its owner shows it, None unless `state` is shown."""
+    """An asset that the walk met. `record` is its vertex as its owner shows it, None unless `state` is shown.
+
+    `ends_here` says why nobody but its owner was asked what came from it.
+    """
 
     id: AssetId
     depth: int
     state: VertexState
     record: JsonObject | None
+    ends_here: EndsHere | None = None
 
     def to_json(self) -> JsonObject:
         record = self.record or {}
         shown: JsonObject = {name: record.get(name) for name in _SHOWN_FIELDS}
         return {
             "depth": self.depth,
+            "ends_here": self.ends_here,
             "id": str(self.id),
             "kind": self.id.kind,
             "organization": self.id.org,
@@ -169,8 +197,11 @@ class Walk:
         self._records: dict[AssetId, JsonObject] = {}
         self._asserted: dict[LineageEdge, dict[OrgId, str]] = {}
         self._walked: set[LineageEdge] = set()
-        self._asking: list[tuple[AssetId, ...]] = [(start,)]
+        self._asking: list[Frontier] = [Frontier(direction, (start,))]
         self._next: list[AssetId] = []
+        self._to_others: list[AssetId] = []
+        self._halvings: Counter[OrgId] = Counter()
+        self._halved = 0
         self._missing: set[OrgId] = set()
         self._cut: set[OrgId] = set()
         self._stopped_by: set[StoppedBy] = set()
@@ -178,35 +209,54 @@ class Walk:
     def frontier(self) -> Frontier | None:
         """Return the next question, None when nothing is left to ask."""
         if not self._asking:
-            ids = sorted(self._next)
-            self._next = []
-            self._asking = [tuple(ids[place : place + IDS_MAX]) for place in range(0, len(ids), IDS_MAX)]
-        return Frontier(self.direction, self._asking[0]) if self._asking else None
+            whole = self._following()
+            ids = whole.ids
+            self._asking = [whole.part(ids[place : place + IDS_MAX]) for place in range(0, len(ids), IDS_MAX)]
+            self._next, self._to_others = [], []
+        return self._asking[0] if self._asking else None
+
+    def _following(self) -> Frontier:
+        """Return everything there is to ask. A vertex that came with an earlier answer is known to be open or not."""
+        open_ = [item for item in self._next if self._is_open(item)] if self.direction == "down" else []
+        return Frontier(self.direction, tuple(self._next), (*self._to_others, *open_))
+
+    def _is_open(self, item: AssetId) -> bool:
+        """Whether its owner has shown it and lets its lineage be told: then its id may be named to others."""
+        masked = self._records[item]["masked_fields"] if item in self._records else None
+        return isinstance(masked, list) and "lineage" not in masked
 
     def take(self, heard: Mapping[OrgId, Heard], roster: Collection[OrgId]) -> None:
         """Take in the verified answers to the `frontier`; a member that is not heard is missing."""
-        ids = self._asking.pop(0)
+        asked = self._asking.pop(0)
         cut = {org for org, answer in heard.items() if answer.is_cut}
-        if cut and len(ids) > 1:
+        if self._may_halve(cut) and len(asked.ids) > 1:
             # Fewer ids have shorter lists. Nothing of the long ones is used.
-            middle = len(ids) // 2
-            self._asking[:0] = [ids[:middle], ids[middle:]]
+            middle = len(asked.ids) // 2
+            self._halvings.update(cut)
+            self._halved += 1
+            self._asking[:0] = [asked.part(asked.ids[:middle]), asked.part(asked.ids[middle:])]
             return
         self._cut |= cut
-        concerned = set(roster) if self.direction == "down" else {item.org for item in ids} & set(roster)
-        self._missing |= concerned - set(heard)
-        for asset_id in ids:
+        self._missing |= {org for org in roster if asked.ids_for(org)} - set(heard)
+        for asset_id in asked.at_owner:
             self._resolve(asset_id, heard, roster)
-        shown = [asset_id for asset_id in ids if asset_id in self._records]
-        for asset_id in shown:
-            self._leave(asset_id)
+        for asset_id in asked.at_owner:
+            if asset_id in self._records:
+                self._leave(asset_id)
         if self.direction == "down":
-            self._arrive(frozenset(shown), heard)
+            self._arrive(frozenset(item for item in asked.ids if item in self._records), heard)
+            first = set(asked.at_owner) - set(asked.at_others)
+            self._to_others += sorted(item for item in first if self._is_open(item))
 
-    def stop(self) -> None:
+    def _may_halve(self, cut: Collection[OrgId]) -> bool:
+        """Whether some long list may be asked for in halves: a member that only claims long lists is not worth it."""
+        left = [org for org in cut if self._halvings[org] < HALVINGS_PER_MEMBER_MAX]
+        return bool(left) and self._halved < HALVINGS_MAX
+
+    def stop(self, ended: Ended) -> None:
         """End the walk here, for want of time or room; what was met and not asked stays open."""
-        self._stopped_by.add("time")
-        self._asking, self._next = [], []
+        self._stopped_by.add(ended)
+        self._asking, self._next, self._to_others = [], [], []
 
     def picture(self) -> Picture:
         """Return what is known, in an order that the ids alone decide."""
@@ -223,7 +273,9 @@ class Walk:
         )
 
     def _vertex(self, item: AssetId) -> PictureVertex:
-        return PictureVertex(item, self._depth[item], self._state.get(item, "not_asked"), self._records.get(item))
+        state = self._state.get(item, "not_asked")
+        is_closed = self.direction == "down" and state == "shown" and not self._is_open(item)
+        return PictureVertex(item, self._depth[item], state, self._records.get(item), "closed" if is_closed else None)
 
     def _resolve(self, asset_id: AssetId, heard: Mapping[OrgId, Heard], roster: Collection[OrgId]) -> None:
         """Believe of an asset only what its own organization says in answer to this question."""

@@ -2,7 +2,8 @@
 
 The document (canonical JSON; unknown fields are refused):
 
-    {"walk_version": 1, "start": ID, "direction", "depth_max", "ended": null or "time",
+    {"walk_version": 2, "start": ID, "direction", "depth_max",
+     "ended": null, "time", "size" or "rounds",
      "rounds": [a saved answer, …], "picture": {…}}
 
 Each round is a whole saved answer (`saved_answer`) and is verified as one. Then the walk is walked again over what was
@@ -21,13 +22,13 @@ from concordat_trust.answer_errors import SavedWalkMalformed, WalkMismatch
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import AssetId
-from concordat_trust.lineage_walk import DEPTH_MAX, Frontier, Picture, Walk, heard_of
+from concordat_trust.lineage_walk import DEPTH_MAX, ENDED, Ended, Frontier, Picture, Walk, heard_of
 from concordat_trust.merge import first_difference
 from concordat_trust.question import Direction
 from concordat_trust.saved_answer import SAVED_BYTES_MAX
 from concordat_trust.shape import Shape
 
-WALK_VERSION = 1
+WALK_VERSION = 2
 ROUNDS_MAX = 100
 
 
@@ -38,7 +39,7 @@ class SavedWalk:
     start: AssetId
     direction: Direction
     depth_max: int
-    is_timed_out: bool
+    ended: Ended | None
     rounds: tuple[bytes, ...]
     picture: JsonObject
 
@@ -49,7 +50,7 @@ class SavedWalk:
             {
                 "depth_max": self.depth_max,
                 "direction": self.direction,
-                "ended": "time" if self.is_timed_out else None,
+                "ended": self.ended,
                 "picture": self.picture,
                 "rounds": rounds,
                 "start": str(self.start),
@@ -75,12 +76,17 @@ class SavedWalk:
             start=AssetId.parse(shape.text("start")),
             direction="up" if shape.one_of("direction", ("up", "down")) == "up" else "down",
             depth_max=shape.integer("depth_max", minimum=0, maximum=DEPTH_MAX),
-            is_timed_out=shape.value("ended") is not None and shape.one_of("ended", ("time",)) == "time",
+            ended=_ended(shape),
             rounds=tuple(canonical_bytes(item) for item in rounds),
             picture=shape.raw_object("picture"),
         )
         shape.finish()
         return walk
+
+
+def _ended(shape: Shape) -> Ended | None:
+    said = None if shape.value("ended") is None else shape.one_of("ended", ENDED)
+    return next((ended for ended in ENDED if ended == said), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +131,8 @@ def verify_saved_walk(data: bytes, *, bundle_at: BundleAt) -> VerifiedSavedWalk:
             raise WalkMismatch(where=f"rounds[{number}]")
         roster = {entry.organization for entry in answered.merged.completeness.entries}
         walk.take(heard_of(answered.answers), roster)
-    if saved.is_timed_out:
-        walk.stop()
+    if saved.ended is not None:
+        walk.stop(saved.ended)
     if walk.frontier() is not None:
         raise WalkMismatch(where=f"rounds[{len(rounds)}]")
     picture = walk.picture()

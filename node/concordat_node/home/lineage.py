@@ -4,13 +4,14 @@ Rules of this file:
 
 * Each round is a new question with a new token, minted after the round before it was verified and in the trust bundle
   that is valid then. The ids come from the walk; coordinator and nodes choose none.
-* A walk has a time and a size of its own, looked at between rounds: what it could not ask is said to be open.
+* A walk has a time, a size and a number of rounds of its own, looked at between rounds: what it could not ask is said
+  to be open, and which of them ended it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from concordat_node.home.ask import Asked, Asker
@@ -22,7 +23,16 @@ from concordat_node.home.sessions import Session
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.ids import AssetId
-from concordat_trust.lineage_walk import DEPTH_DEFAULT, DEPTH_MAX, Frontier, Picture, Walk, heard_of
+from concordat_trust.lineage_walk import (
+    DEPTH_DEFAULT,
+    DEPTH_MAX,
+    ENDED,
+    Ended,
+    Frontier,
+    Picture,
+    Walk,
+    heard_of,
+)
 from concordat_trust.question import PROJECTION_OF, Direction, Purpose, Question
 from concordat_trust.saved_walk import ROUNDS_MAX, SavedWalk
 from concordat_trust.shape import Shape
@@ -85,7 +95,7 @@ class Walked:
             start=request.start,
             direction=request.direction,
             depth_max=request.depth_max,
-            is_timed_out="time" in picture.stopped_by,
+            ended=next((ended for ended in ENDED if ended in picture.stopped_by), None),
             rounds=tuple(item.saved for item in self.rounds),
             picture=picture.to_json(),
         ).to_bytes()
@@ -116,16 +126,17 @@ async def walk_lineage(
     clock: Callable[[], int],
     walk_ms_max: int = WALK_MS_MAX,
     walk_bytes_max: int = WALK_BYTES_MAX,
+    rounds_max: int = ROUNDS_MAX,
 ) -> Walked:
     """Return the walk. Raises: what `Asker.ask` and `bundle` raise."""
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + walk_ms_max / 1_000
+    limits = _Limits(loop.time() + walk_ms_max / 1_000, walk_bytes_max, rounds_max)
     walk = Walk(request.start, request.direction, depth_max=request.depth_max)
     rounds: list[WalkedRound] = []
     while (frontier := walk.frontier()) is not None:
-        is_full = sum(len(item.saved) for item in rounds) > walk_bytes_max or len(rounds) == ROUNDS_MAX
-        if rounds and (is_full or loop.time() >= ends_at):
-            walk.stop()
+        ended = limits.reached(rounds, loop.time())
+        if ended is not None:
+            walk.stop(ended)
             break
         current = bundle()
         asked = await asker.ask(
@@ -138,6 +149,25 @@ async def walk_lineage(
         verified = tuple(asked.judged.verified[org] for org in sorted(asked.judged.verified))
         walk.take(heard_of(verified), current.roster)
     return Walked(request, tuple(rounds), walk.picture())
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a walk may take; the first round is asked whatever they are."""
+
+    ends_at: float
+    bytes_max: int
+    rounds_max: int
+
+    def reached(self, rounds: Sequence[WalkedRound], now: float) -> Ended | None:
+        """Return why no further round begins, None when one may."""
+        if not rounds:
+            return None
+        if len(rounds) >= self.rounds_max:
+            return "rounds"
+        if sum(len(item.saved) for item in rounds) > self.bytes_max:
+            return "size"
+        return "time" if now >= self.ends_at else None
 
 
 def _question(request: LineageRequest, bundle: TrustedBundle) -> Question:
