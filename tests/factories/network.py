@@ -14,7 +14,7 @@ from concordat_trust.bundle import MayAssert, MemberPolicy, NetworkPolicy, Trust
 from concordat_trust.bundle.policy import MemberKind
 from concordat_trust.bundle.repository import MemberKeys, MemberProfile, NetworkKeys, found_network
 from concordat_trust.bundle.statement import USES_OF
-from concordat_trust.canonical import canonical_bytes
+from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.directory import KeyUse
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.ids import OrgId
@@ -72,13 +72,18 @@ def make_network(
     statistics: bytes | None = None,
     minimum_cell: int = 10,
     may_assert: Mapping[str, MayAssert] | None = None,
+    visa_issuers: Mapping[str, JsonObject] | None = None,
 ) -> TestNetwork:
     """Return a network of `organizations` and one coordinator, founded and verified at `at`."""
     members: dict[OrgId, MemberKind] = {OrgId.parse(org): "organization" for org in organizations}
     members[OrgId.parse(coordinator)] = "coordinator"
     endpoints = endpoints or {}
     profiles = {
-        m: MemberProfile(_NAMES.get(m, m.replace("-", " ").title()), endpoints.get(m, f"https://{m}.example"))
+        m: MemberProfile(
+            _NAMES.get(m, m.replace("-", " ").title()),
+            endpoints.get(m, f"https://{m}.example"),
+            (visa_issuers or {}).get(m),
+        )
         for m in members
     }
     policy = NetworkPolicy(

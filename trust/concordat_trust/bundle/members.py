@@ -149,4 +149,6 @@ def _member(policy: MemberPolicy, statement: EntityStatement | None, *, suspende
         may_assert=policy.may_assert,
         suspended=suspended,
         keys={} if statement is None else statement.keys,
+        sealing="" if statement is None else statement.sealing,
+        visa_issuer=None if statement is None else statement.visa_issuer,
     )

@@ -22,6 +22,7 @@ from concordat_trust.bundle.signing import expiry, sign_metadata, tuf_key
 from concordat_trust.bundle.statement import sign_statement
 from concordat_trust.bundle.tuf_api import DelegatedRole, Delegations, Key, Role, Root, TargetFile, Targets
 from concordat_trust.bundle.verify import NETWORK_PATH, STATISTICS_PATH, SUSPENDED, SUSPENDED_PATH
+from concordat_trust.canonical import JsonObject
 from concordat_trust.directory import KeyUse
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.ids import OrgId
@@ -59,6 +60,7 @@ class MemberProfile:
 
     legal_name: str
     endpoint: str
+    visa_issuer: JsonObject | None = None
 
 
 def found_network(
@@ -156,6 +158,7 @@ def sign_member(member: MemberPolicy, profile: MemberProfile, keys: MemberKeys, 
         keys=keys.uses,
         entity_key=keys.entity,
         issued_at=at,
+        visa_issuer=profile.visa_issuer,
         expires_at=at + MEMBER_LIFETIME_S,
     )
     own = {statement_path(member.id): statement.encode("ascii")}

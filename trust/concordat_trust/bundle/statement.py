@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
@@ -43,6 +43,8 @@ from concordat_trust.encoding import EncodingInvalid, b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.jwk import Signer, public_key_from_jwk, thumbprint
+from concordat_trust.node_sealing import node_sealing_key
+from concordat_trust.sealing import parse_sealing_key
 from concordat_trust.shape import Shape
 from concordat_trust.token_errors import (
     TokenExpired,
@@ -51,6 +53,7 @@ from concordat_trust.token_errors import (
     TokenNotYetValid,
     TokenSignatureInvalid,
 )
+from concordat_trust.visa_issuer import PublishedIssuer, read_visa_issuer
 
 STATEMENT_TYPE: Final = "entity-statement+jwt"
 STATEMENT_LIFETIME_MAX_S: Final = 120 * 86_400
@@ -66,6 +69,7 @@ METADATA_OF: Final[Mapping[MemberKind, str]] = {
     "organization": "concordat_node",
     "coordinator": "concordat_coordinator",
 }
+VISA_ISSUER: Final = "ga4gh_visa_issuer"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,39}")
 
@@ -80,6 +84,8 @@ class EntityStatement:
     endpoint: str
     keys: Keys
     expires_at: int
+    sealing: str = ""
+    visa_issuer: PublishedIssuer | None = None
 
 
 def sign_statement(
@@ -93,8 +99,12 @@ def sign_statement(
     issued_at: int,
     expires_at: int,
     nonce: str | None = None,
+    visa_issuer: JsonObject | None = None,
 ) -> str:
-    """Return the statement as a compact JWS; `nonce` is that of the invitation under which it is made."""
+    """Return the statement as a compact JWS; `nonce` is that of the invitation under which it is made.
+
+    `visa_issuer` is made by `visa_issuer.issuer_metadata`.
+    """
     listed: JsonObject = {use: [listed_key(member, use, key)] for use, key in sorted(keys.items())}
     claims: JsonObject = {
         "iss": member,
@@ -109,6 +119,12 @@ def sign_statement(
     }
     if nonce is not None:
         claims["nonce"] = nonce
+    metadata = cast(JsonObject, claims["metadata"])
+    if kind == "organization":
+        described = cast(JsonObject, metadata[METADATA_OF[kind]])
+        described["sealing"] = node_sealing_key(keys["attestation"]).public
+    if visa_issuer is not None:
+        metadata[VISA_ISSUER] = visa_issuer
     return jose.sign(claims, key=entity_key, typ=STATEMENT_TYPE)
 
 
@@ -192,7 +208,17 @@ def _entity(
         endpoint=read_endpoint(described.text("endpoint", length_max=300), member),
         keys=_keys(described.object("keys"), member=member, kind=kind, entity_keys=role_keys),
         expires_at=shape.integer("exp"),
+        sealing=_sealing(described),
+        visa_issuer=read_visa_issuer(metadata.object(VISA_ISSUER)) if metadata.has(VISA_ISSUER) else None,
     )
+
+
+def _sealing(described: Shape) -> str:
+    if not described.has("sealing"):
+        return ""
+    sealing = described.text("sealing", length_max=64)
+    parse_sealing_key(sealing)
+    return sealing
 
 
 def read_endpoint(text: str, member: OrgId) -> str:

@@ -17,6 +17,7 @@ from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, Organiz
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.text import TermStatistics
+from concordat_trust.visa_issuer import PublishedIssuer, VisaIssuer
 
 VERIFIED: Final = object()  # handed over by verify_bundle alone; a bundle made elsewhere is a bug
 
@@ -34,6 +35,9 @@ class Member:
     may_assert: MayAssert
     suspended: bool
     keys: Mapping[KeyUse, Mapping[KeyId, Ed25519PublicKey]]
+    sealing: str = ""
+    """The public key to which others seal what this node alone may read; "" when its statement has none."""
+    visa_issuer: PublishedIssuer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,17 @@ class TrustedBundle:
     def roster(self) -> tuple[OrgId, ...]:
         """Return whom an answer of this network accounts for, sorted: all organizations that are not suspended."""
         return tuple(sorted({*self.organizations, *self.untrusted}))
+
+    @property
+    def visa_issuers(self) -> Mapping[str, VisaIssuer]:
+        """Return who signs visas, by issuer address: of two members that claim one, the one admitted earlier has it."""
+        issuers: dict[str, VisaIssuer] = {}
+        usable = set(self.organizations)
+        for policy in self.network.members:
+            published = self.members[policy.id].visa_issuer if policy.id in usable else None
+            if published is not None:
+                issuers.setdefault(published.issuer, published.of(policy.id))
+        return issuers
 
     def key(self, org: OrgId, use: KeyUse, key_id: KeyId, /) -> Ed25519PublicKey:
         """Return the key that `org` lists for `use`. Raises: MemberUnknown, OrganizationSuspended, KeyUnknown."""
