@@ -41,7 +41,7 @@ from concordat_node.peer.door import PeerDoor
 from concordat_node.peer.reporting import UseReporter
 from concordat_node.peer.store import PeerStore
 from concordat_node.peer.uses import TokenUses
-from concordat_node.policy.engine import NodePolicy
+from concordat_node.policy.engine import NodePolicy, SignInPolicy
 from concordat_node.policy.opa_binary import ensure_opa
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.policy.opa_process import OpaProcess
@@ -61,6 +61,7 @@ from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, Organiz
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.jwk import SigningKey
 from concordat_trust.keys import load_private_key
+from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.transport import StreamingTransport
 
 FIRST_POLL_PAUSE_S = 1.0
@@ -322,6 +323,11 @@ def node_policy(settings: Settings) -> NodePolicy:
         notice_mode=settings.notice_mode,
         notice_code=settings.notice_code or None,
         notice_contact=settings.notice_contact or None,
+        sign_in=SignInPolicy(
+            age_max_s=settings.sign_in_age_max_s,
+            acr_values=settings.sign_in_acr_values,
+            sensitivity_min=Clearance(settings.sign_in_sensitivity_min),
+        ),
     )
 
 

@@ -95,6 +95,18 @@ class Settings:
     )
     notice_code: str = field(default="", metadata=_about("text", "code of the standing notice"))
     notice_contact: str = field(default="", metadata=_about("text", "where to ask about what is withheld"))
+    sign_in_age_max_s: int = field(
+        default=0,
+        metadata=_about(
+            "integer", "oldest sign-in that reads sensitive classes; 0 demands none", unit="s", range=(0, 604800)
+        ),
+    )
+    sign_in_acr_values: tuple[str, ...] = field(
+        default=(), metadata=_about("texts", "values of acr that read sensitive classes; empty demands none")
+    )
+    sign_in_sensitivity_min: int = field(
+        default=3, metadata=_about("integer", "least sensitivity for which a sign-in is demanded", range=(0, 3))
+    )
     host: str = field(default="127.0.0.1", metadata=_about("text", "address to listen on"))
     port: int = field(
         default=8420, metadata=_about("integer", "port to listen on; 0 takes a free one", range=(0, 65535))

@@ -12,6 +12,9 @@ request := {
 		"clearance": 2,
 		"country": "FR",
 		"organization_type": "nonprofit",
+		"auth_time": null,
+		"acr": null,
+		"visas": [],
 	},
 	"purpose": {"code": "HMB", "disease": null, "commercial": false, "method": null, "project": null},
 	"now": now,
@@ -22,6 +25,7 @@ request := {
 		"notice_mode": "none",
 		"notice_code": "ask_us",
 		"notice_contact": "data-access@north-hospital.example",
+		"sign_in": {"age_max_s": 0, "acr_values": [], "sensitivity_min": 3},
 	},
 	"agreements": {"dua-1": agreement},
 	"approvals": {"irb-1": approval},
@@ -38,6 +42,18 @@ agreement := {
 	"status": "active",
 	"document_digest": "d1",
 	"contact": "",
+}
+
+# The grant of a data access committee of the node's own organization.
+visa := {
+	"type": "ControlledAccessGrants",
+	"value": "urn:concordat:north-hospital:agreement:dua-1",
+	"source": "https://north.example/dac",
+	"by": "dac",
+	"asserted": now - 1000,
+	"expires_at": now + 2000,
+	"issuer": "https://visas.north.example",
+	"organization": "north-hospital",
 }
 
 approval := {

@@ -26,6 +26,7 @@ class FakeCaps:
     affiliations: frozenset[str] = frozenset({"faculty"})
     roles: frozenset[str] = frozenset({"researcher"})
     clearance_max: int = Clearance.RESTRICTED
+    acr_values: frozenset[str] = frozenset({"mfa"})
 
 
 @dataclass(frozen=True)

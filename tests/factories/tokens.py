@@ -68,6 +68,7 @@ class FakeCaps:
     affiliations: frozenset[str] = frozenset({"faculty", "staff"})
     roles: frozenset[str] = frozenset({"researcher"})
     clearance_max: int = Clearance.CONTROLLED
+    acr_values: frozenset[str] = frozenset({"mfa"})
 
 
 @dataclass(frozen=True)

@@ -321,13 +321,16 @@ async def test_the_policy_sees_what_token_and_bundle_say_and_the_nodes_clock() -
     (request,) = engine.scope_calls
     assert request.now == NOW
     assert request.requester.to_json() == {
+        "acr": None,
         "affiliation": "faculty",
+        "auth_time": None,
         "clearance": 2,
         "country": "FR",
         "organization": "alma-university",
         "organization_type": "nonprofit",
         "pseudonym": "p-4711",
         "role": "analyst",
+        "visas": [],
     }
 
 

@@ -157,6 +157,7 @@ class Caps:
     affiliations: frozenset[str] = frozenset({"staff"})
     roles: frozenset[str] = frozenset({"researcher"})
     clearance_max: int = 1
+    acr_values: frozenset[str] = frozenset({"mfa"})
 
 
 def rules(claim: str, *pairs: tuple[str, str]) -> ClaimRules:

@@ -12,8 +12,10 @@ from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
+from concordat_trust.jose import LEEWAY_S
 from concordat_trust.jwk import SigningKey
 from concordat_trust.query_token import (
+    ACR_CHARS_MAX,
     LIFETIME_MAX_S,
     ORGANIZATIONS_MAX,
     QUERY_TOKEN_BYTES_MAX,
@@ -231,6 +233,11 @@ def test_an_unknown_claim_is_refused() -> None:
         {"claims": {"affiliation": "faculty", "clearance": True, "role": "researcher"}},
         {"claims": {"affiliation": "faculty", "clearance": "1", "role": "researcher"}},
         {"claims": {"affiliation": None, "clearance": 1, "role": "researcher"}},
+        {"claims": {"affiliation": "faculty", "clearance": 1, "role": "researcher", "auth_time": None}},
+        {"claims": {"affiliation": "faculty", "clearance": 1, "role": "researcher", "auth_time": -1}},
+        {"claims": {"affiliation": "faculty", "clearance": 1, "role": "researcher", "auth_time": NOW + LEEWAY_S + 1}},
+        {"claims": {"affiliation": "faculty", "clearance": 1, "role": "researcher", "acr": ""}},
+        {"claims": {"affiliation": "faculty", "clearance": 1, "role": "researcher", "acr": "x" * (ACR_CHARS_MAX + 1)}},
         {"claims": {"admin": True, "affiliation": "faculty", "clearance": 1, "role": "researcher"}},
     ],
 )
@@ -296,6 +303,7 @@ def test_a_question_or_part_with_any_byte_changed_is_refused(position: int, mask
         (RequesterClaims("", "researcher", Clearance.PUBLIC), "affiliation"),
         (RequesterClaims("faculty", "custodian", Clearance.PUBLIC), "role"),
         (RequesterClaims("faculty", "researcher", Clearance.RESTRICTED), "clearance"),
+        (RequesterClaims("faculty", "researcher", Clearance.PUBLIC, NOW, "pwd"), "acr"),
     ],
 )
 def test_an_organization_may_only_claim_what_keyholders_allow(claims: RequesterClaims, claim: str) -> None:
@@ -309,8 +317,16 @@ def test_the_highest_allowed_clearance_is_accepted() -> None:
     assert verify(make_query_token(claims=claims)).claims == claims
 
 
+def test_when_and_how_a_person_signed_in_is_said_within_the_caps() -> None:
+    for auth_time in (0, NOW + LEEWAY_S):
+        claims = RequesterClaims("staff", "researcher", Clearance.PUBLIC, auth_time, "mfa")
+        assert verify(make_query_token(claims=claims)).claims == claims
+    unsaid = RequesterClaims("staff", "researcher", Clearance.PUBLIC)
+    assert verify(make_query_token(claims=unsaid)).claims == unsaid
+
+
 def test_empty_caps_allow_nothing() -> None:
-    bare = make_directory().with_member(HOME, may_assert=FakeCaps(frozenset(), frozenset(), 0))
+    bare = make_directory().with_member(HOME, may_assert=FakeCaps(frozenset(), frozenset(), 0, frozenset()))
     assert code_of(make_query_token(), bundle=bare) == "token_claim_not_allowed"
 
 

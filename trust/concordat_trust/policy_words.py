@@ -20,6 +20,8 @@ MISSING_WORDS: Mapping[str, str] = {
     "approval_purpose": "an ethics approval for this purpose; yours is for another one",
     "approval_revoked": "an ethics approval that has not been revoked, as yours was",
     "modifier_review": "a decision on conditions that no rule decides by itself",
+    "sign_in_old": "a more recent sign-in at your own organization",
+    "sign_in_weak": "a stronger sign-in at your own organization",
 }
 """What a requester lacks and somebody can grant. These codes travel with a record that is shown in summary."""
 
@@ -27,6 +29,7 @@ GRANTOR_WORDS: Mapping[str, str] = {
     "data_owner": "the organization that owns the data",
     "ethics_board": "an ethics board",
     "data_access_committee": "the owner's data access committee",
+    "requester": "yourself, by signing in again",
 }
 
 SCOPE_WORDS: Mapping[str, str] = {

@@ -43,6 +43,7 @@ LIFETIME_MAX_S = 120
 ORGANIZATIONS_MAX = 200
 QUERY_TOKEN_BYTES_MAX = 49_152  # 200 organizations with ids of 40 characters fit
 CLAIM_CHARS_MAX = 64
+ACR_CHARS_MAX = 200
 REQUIRED = ("iss", "sub", "aud", "iat", "exp", "jti", "net", "qh", "parts", "claims", "cnf", "enc")
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -56,11 +57,21 @@ class AudienceTooLarge(RequesterError):
 
 @dataclass(frozen=True, slots=True)
 class RequesterClaims:
-    """What the home organization vouches for about its person."""
+    """What the home organization vouches for about its person.
+
+    `auth_time` and `acr` (OpenID Connect Core §2) say when and how the person proved who they are; None: not said.
+    """
 
     affiliation: str
     role: str
     clearance: Clearance
+    auth_time: int | None = None
+    acr: str | None = None
+
+    def to_json(self) -> JsonObject:
+        told: JsonObject = {"affiliation": self.affiliation, "clearance": int(self.clearance), "role": self.role}
+        sign_in: JsonObject = {"acr": self.acr, "auth_time": self.auth_time}
+        return told | {name: value for name, value in sign_in.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +119,7 @@ def mint_query_token(
         raise TokenLifetime(lifetime_s=lifetime_s, lifetime_max_s=LIFETIME_MAX_S)
     body: JsonObject = {
         "aud": list[Json](sorted(parts)),
-        "claims": {"affiliation": claims.affiliation, "clearance": int(claims.clearance), "role": claims.role},
+        "claims": claims.to_json(),
         "cnf": {"jkt": presenter},
         "enc": enc,
         "exp": now + lifetime_s,
@@ -232,6 +243,8 @@ def _parse(claims: JsonObject) -> VerifiedToken:
     cnf.finish()
     shape.finish()
     parse_sealing_key(verified.enc)
+    if verified.claims.auth_time is not None and verified.claims.auth_time > verified.issued_at + jose.LEEWAY_S:
+        raise shape.refuse("auth_time", "is after the token was made")
     if sorted(verified.parts) != sorted(verified.audience):
         raise shape.refuse("parts", "does not name exactly the audience")
     return verified
@@ -242,6 +255,8 @@ def _claims(shape: Shape) -> RequesterClaims:
         affiliation=shape.text("affiliation", length_max=CLAIM_CHARS_MAX),
         role=shape.text("role", length_max=CLAIM_CHARS_MAX),
         clearance=Clearance(shape.integer("clearance", minimum=min(Clearance), maximum=max(Clearance))),
+        auth_time=shape.integer("auth_time", minimum=0) if shape.has("auth_time") else None,
+        acr=shape.text("acr", length_min=1, length_max=ACR_CHARS_MAX) if shape.has("acr") else None,
     )
     shape.finish()
     return claims
@@ -285,3 +300,5 @@ def _check_caps(claims: RequesterClaims, member: DirectoryMember) -> None:
         raise TokenClaimNotAllowed(claim="role")
     if claims.clearance > caps.clearance_max:
         raise TokenClaimNotAllowed(claim="clearance")
+    if claims.acr is not None and claims.acr not in caps.acr_values:
+        raise TokenClaimNotAllowed(claim="acr")

@@ -30,7 +30,9 @@ from concordat_trust.vocabulary import FACET_FIELDS, PURPOSES
 QUESTION_VERSION = 1
 PART_VERSION = 1
 QUESTION_BYTES_MAX = 16_384
-PART_BYTES_MAX = 16_384
+PART_BYTES_MAX = 49_152
+VISAS_CHARS_MAX = 32_768
+_VISAS = re.compile(rf"[A-Za-z0-9_-]{{1,{VISAS_CHARS_MAX}}}")
 CURSOR_LENGTH_MAX = 8_192
 PAGE_SIZE_MAX = 50
 CANDIDATES_MIN = 20
@@ -164,14 +166,19 @@ class PartCursor:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one node gets beside the question: the ids asked for, or the cursor of a next page."""
+    """What one node gets beside the question: the ids asked for, or the cursor of a next page.
+
+    `visas` are the person's visas for this node, sealed to it (`sealed_visas`); a part without any does not name them.
+    """
 
     ids: tuple[str, ...] = ()
     cursor: PartCursor | None = None
+    visas: str | None = None
 
     def to_json(self) -> JsonObject:
         cursor = None if self.cursor is None else self.cursor.to_json()
-        return {"cursor": cursor, "ids": list(self.ids), "part_version": PART_VERSION}
+        part: JsonObject = {"cursor": cursor, "ids": list(self.ids), "part_version": PART_VERSION}
+        return part if self.visas is None else {**part, "visas": self.visas}
 
     def canonical(self) -> bytes:
         return canonical_bytes(self.to_json())
@@ -221,7 +228,8 @@ def parse_part(data: bytes) -> Part:
     if shape.integer("part_version") != PART_VERSION:
         raise FieldUnsupported(field="part_version")
     ids = shape.texts("ids", count_max=IDS_MAX, length_max=120)
-    part = Part(tuple(str(AssetId.parse(item)) for item in ids), _part_cursor(shape))
+    visas = _matching(shape, "visas", _VISAS) if shape.has("visas") else None
+    part = Part(tuple(str(AssetId.parse(item)) for item in ids), _part_cursor(shape), visas)
     shape.finish()
     if part.cursor is not None and part.ids:
         raise QuestionMalformed(field="cursor", problem="goes with a search, not with ids")
@@ -309,8 +317,11 @@ def _facets(shape: Shape) -> tuple[str, ...]:
     return facets
 
 
+_LENGTHS = {CURSOR: CURSOR_LENGTH_MAX, _VISAS: VISAS_CHARS_MAX}
+
+
 def _matching(shape: Shape, name: str, pattern: re.Pattern[str]) -> str:
-    value = shape.text(name, length_max=CURSOR_LENGTH_MAX if pattern is CURSOR else 120)
+    value = shape.text(name, length_max=_LENGTHS.get(pattern, 120))
     if not pattern.fullmatch(value):
         raise shape.refuse(name, "does not have the required form")
     return value

@@ -128,11 +128,19 @@ def seal_record(record: JsonObject, *, salt: str, to: str, context: SealContext)
 
     Raises: SealKeyInvalid, SealTooLarge, and the refusals of `canonical_bytes`.
     """
-    key = parse_sealing_key(to)
     plaintext = canonical_bytes({"record": record, "salt": salt})
-    if len(plaintext) > RECORD_BYTES_MAX:
-        raise SealTooLarge(size=len(plaintext), bytes_max=RECORD_BYTES_MAX)
-    return b64u(_SUITE.encrypt(plaintext, key, context.info()))
+    return seal_bytes(plaintext, to=to, info=context.info(), bytes_max=RECORD_BYTES_MAX)
+
+
+def seal_bytes(plaintext: bytes, *, to: str, info: bytes, bytes_max: int) -> str:
+    """Return base64url(encapsulated key ‖ ciphertext) for the place that `info` names; never the same text twice.
+
+    Raises: SealKeyInvalid, SealTooLarge.
+    """
+    key = parse_sealing_key(to)
+    if len(plaintext) > bytes_max:
+        raise SealTooLarge(size=len(plaintext), bytes_max=bytes_max)
+    return b64u(_SUITE.encrypt(plaintext, key, info))
 
 
 def open_record(sealed: str, *, key: SealingKey, context: SealContext) -> OpenedRecord:

@@ -2,8 +2,9 @@
 
 Rules of this file:
 
-* Pure. Affiliation, role and clearance come from the token, whose verification already refused what its issuer may not
-  assert. Country and kind of organization come from the trust bundle, never from the token.
+* Pure. Affiliation, role, clearance and sign-in come from the token, whose verification already refused what its
+  issuer may not assert. Visas were verified against the bundle's issuers. Country and kind of organization come from
+  the trust bundle, never from the token.
 * Nothing else of the token reaches a policy: no header, no presenter, no audience.
 """
 
@@ -12,11 +13,15 @@ from __future__ import annotations
 from concordat_node.policy.engine import Requester
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.query_token import VerifiedToken
+from concordat_trust.visas import VisaFact
 from concordat_trust.vocabulary import OrganizationType
 
 
-def requester_of(token: VerifiedToken, bundle: TrustedBundle) -> Requester:
-    """Return the subject a policy decides about. Raises: the bundle's refusals for an issuer that is not a member."""
+def requester_of(token: VerifiedToken, bundle: TrustedBundle, visas: tuple[VisaFact, ...] = ()) -> Requester:
+    """Return the subject a policy decides about; `visas` are verified.
+
+    Raises: the bundle's refusals for an issuer that is not a member.
+    """
     member = bundle.member(token.issuer)
     return Requester(
         organization=token.issuer,
@@ -26,6 +31,9 @@ def requester_of(token: VerifiedToken, bundle: TrustedBundle) -> Requester:
         clearance=token.claims.clearance,
         country=member.country,
         organization_type=_organization_type(member.organization_type),
+        auth_time=token.claims.auth_time,
+        acr=token.claims.acr,
+        visas=visas,
     )
 
 

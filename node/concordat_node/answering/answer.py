@@ -28,6 +28,7 @@ from concordat_node.access.gate import Asked, Gate, Release
 from concordat_node.access.masks import disclosed_fields
 from concordat_node.access.request_check import Admitted, check_still_admitted, sensitivity_max
 from concordat_node.access.subject import requester_of
+from concordat_node.access.visas import visa_facts
 from concordat_node.answering.given import GivenAnswer
 from concordat_node.ledger.entry import SALT_BYTES, LogEntry, ReleasedItem
 from concordat_node.ledger.ledger import Ledger
@@ -48,6 +49,7 @@ from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.errors import OperatorError, RefusedDocument, RequesterError
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.jose import Signer
+from concordat_trust.node_sealing import node_sealing_key
 from concordat_trust.question import Part, Question, parse_part, parse_question
 from concordat_trust.vocabulary import ProvedStatus
 
@@ -132,6 +134,7 @@ class Answering:
         self._ledger = ledger
         self._cursors = cursors
         self._key = key
+        self._sealing = node_sealing_key(key)
         self._bundle = bundle
         self._run_blocking = run_blocking
         self._clock = clock
@@ -156,7 +159,7 @@ class Answering:
         notice = NO_NOTICE
         try:
             _refuse_foreign(question, admitted)
-            request = self._request(admitted, question)
+            request = self._request(admitted, question, part)
             scope = await self._decisions.scope(request)
             notice = scope.notice
             if not scope.admitted:
@@ -177,11 +180,13 @@ class Answering:
         token = admitted.token
         return CursorBinding(self._organization, token.issuer, token.subject, token.question_hash)
 
-    def _request(self, admitted: Admitted, question: Question) -> DecisionRequest:
+    def _request(self, admitted: Admitted, question: Question, part: Part) -> DecisionRequest:
+        now = self._clock()
+        visas = visa_facts(admitted, part, organization=self._organization, key=self._sealing, now=now)
         return DecisionRequest(
-            requester=requester_of(admitted.token, admitted.bundle),
+            requester=requester_of(admitted.token, admitted.bundle, visas),
             purpose=question.purpose,
-            now=self._clock(),
+            now=now,
             organization=self._organization,
             node_policy=self._node_policy,
             agreements={},

@@ -23,7 +23,7 @@ from concordat_node.home.browser_cookies import (
     browser_token,
     end_browser_login,
 )
-from concordat_node.home.claims import within_caps
+from concordat_node.home.carried_visas import visas_json
 from concordat_node.home.confirm_page import FIELD as CONFIRM_FIELD
 from concordat_node.home.confirm_page import ConfirmPage
 from concordat_node.home.errors import (
@@ -38,6 +38,7 @@ from concordat_node.home.http_status import status_of_code
 from concordat_node.home.job_runner import Asking, following_page
 from concordat_node.home.lineage import parse_lineage
 from concordat_node.home.login import Redirect
+from concordat_node.home.mint import purposes_of, told_claims
 from concordat_node.home.pending import PENDING_S
 from concordat_node.home.pseudonym import pseudonym
 from concordat_node.home.requests import (
@@ -234,21 +235,21 @@ class _Routes:
 
     def _person(self, session: Session) -> JsonObject:
         home, bundle = self._home, self._home.trusted_bundle()
-        claims = within_caps(session.claims, bundle.member(home.organization).may_assert)
         is_pairwise = home.settings.minting == "per_organization"
 
         def known(receiver: str | None) -> str:
             return pseudonym(home.keys.pseudonym, bundle.network.id, session.subject, receiver)
 
         return {
-            "claims": claims.to_json(),
+            "claims": told_claims(session, bundle, home.organization).to_json(),
             "expires_at": session.ends_at,
             "network": bundle.network.id,
             "organization": home.organization,
             "pseudonym": known(None),
             "pseudonyms": {org: known(org) for org in bundle.organizations} if is_pairwise else {},
-            "purposes": list(bundle.network.purposes),
+            "purposes": list(purposes_of(session, bundle)),
             "subject": session.subject,
+            "visas": list(visas_json(session, bundle, now=home.clock())),
         }
 
     def _redirected(self, redirect: Redirect) -> Response:

@@ -34,6 +34,8 @@ class PersonClaims:
     clearance: int
     is_registrar: bool = False
     """May change the own registry. A matter of this node alone: no token carries it."""
+    purposes: tuple[str, ...] | None = None
+    """The purposes for which this person may ask; None: every one that the network has."""
 
     def to_json(self) -> JsonObject:
         return {"affiliation": self.affiliation, "clearance": self.clearance, "role": self.role}

@@ -93,6 +93,12 @@ class PurposeNotInNetwork(RequesterError):
     hint = "Ask for one of the purposes that the network policy lists."
 
 
+class PurposeNotMapped(RequesterError):
+    code = "purpose_not_mapped"
+    sentence = "Your organization lets you ask for other purposes, not for {purpose}."
+    hint = "concordat whoami lists your purposes; the operator of the home node maps the provider's claims to them."
+
+
 class AssetForeign(RequesterError):
     code = "asset_organization_unknown"
     sentence = "The id names an organization that is not in this network."

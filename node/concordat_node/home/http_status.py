@@ -19,6 +19,7 @@ from concordat_node.home.errors import (
     PageNotFound,
     PersonNotMapped,
     PurposeNotInNetwork,
+    PurposeNotMapped,
     QueryMalformed,
     QuestionsTooMany,
 )
@@ -47,6 +48,7 @@ _STATUS: dict[type[ConcordatError], int] = {
     ClaimNotAssertable: 403,
     PersonNotMapped: 403,
     PurposeNotInNetwork: 403,
+    PurposeNotMapped: 403,
     FormNotOurs: 403,
     JobNotFound: 404,
     PageNotFound: 404,

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from concordat_node.home.carried_visas import passport_of, with_visas
 from concordat_node.home.claims import within_caps
-from concordat_node.home.errors import PurposeNotInNetwork
+from concordat_node.home.errors import PurposeNotInNetwork, PurposeNotMapped
 from concordat_node.home.pseudonym import pseudonym
 from concordat_node.home.sessions import Session
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.encoding import b64u
+from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.jose import Signer
 from concordat_trust.query_token import RequesterClaims, mint_query_token
@@ -104,18 +105,15 @@ def mint_round(
 ) -> Round:
     """Return a round for the organizations that `parts` names, carried by `carrier`, the holder of key `presenter`.
 
-    Raises: ClaimNotAssertable, PurposeNotInNetwork, AudienceTooLarge.
+    Raises: ClaimNotAssertable, PurposeNotInNetwork, PurposeNotMapped, AudienceTooLarge.
     """
-    if question.purpose.code not in bundle.network.purposes:
-        raise PurposeNotInNetwork(purpose=question.purpose.code)
-    claims = within_caps(session.claims, bundle.member(organization).may_assert)
+    _refuse_purpose(question.purpose.code, session, bundle)
+    claims, passport = told_claims(session, bundle, organization), passport_of(session, bundle, now)
     sealing = SealingKey.from_seed(entropy(32))
     question_bytes = question.canonical()
-    texts = {org: part.canonical() for org, part in parts.items()}
     network = bundle.network.id
 
-    def mint(own: Mapping[OrgId, bytes], receiver: OrgId | None) -> OwnToken:
-        token_id = b64u(entropy(TOKEN_ID_BYTES))
+    def mint(own: Mapping[OrgId, bytes], receiver: OrgId | None, token_id: str) -> OwnToken:
         token = mint_query_token(
             key=keys.query_token,
             issuer=organization,
@@ -123,7 +121,7 @@ def mint_round(
             network=network,
             question=question_bytes,
             parts=own,
-            claims=RequesterClaims(claims.affiliation, claims.role, Clearance(claims.clearance)),
+            claims=claims,
             presenter=presenter,
             enc=sealing.public,
             token_id=token_id,
@@ -131,11 +129,47 @@ def mint_round(
         )
         return OwnToken(token, token_id)
 
-    if minting == "shared":
-        each, shown = None, mint(texts, None)
-    elif carrier in parts:  # nobody in between: the one token is already for one organization
-        each, shown = None, mint(texts, carrier)
+    def mint_with_visas(own: Mapping[OrgId, Part], receiver: OrgId | None) -> tuple[OwnToken, Mapping[OrgId, Part]]:
+        token_id = b64u(entropy(TOKEN_ID_BYTES))
+        own = with_visas(own, passport, bundle, token_id=token_id, question_hash=sha256_b64u(question_bytes))
+        return mint({org: part.canonical() for org, part in own.items()}, receiver, token_id), own
+
+    if minting == "shared" or carrier in parts:
+        # Without anybody in between the one token is already for one organization.
+        each, (shown, parts) = None, mint_with_visas(parts, None if minting == "shared" else carrier)
     else:
-        each = {org: mint({org: part}, org) for org, part in texts.items()}
-        shown = mint({carrier: tokens_text({org: own.token for org, own in each.items()})}, carrier)
+        minted = {org: mint_with_visas({org: part}, org) for org, part in parts.items()}
+        each, parts = (
+            {org: own for org, (own, _) in minted.items()},
+            {org: part[org] for org, (_, part) in minted.items()},
+        )
+        tokens = tokens_text({org: own.token for org, own in each.items()})
+        shown = mint({carrier: tokens}, carrier, b64u(entropy(TOKEN_ID_BYTES)))
     return Round(question, question_bytes, dict(parts), shown.token, shown.token_id, now, sealing, carrier, each)
+
+
+def told_claims(session: Session, bundle: TrustedBundle, organization: OrgId) -> RequesterClaims:
+    """Return what the network is told of a person, within the caps. Raises: ClaimNotAssertable."""
+    caps, sign_in = bundle.member(organization).may_assert, session.sign_in
+    claims = within_caps(session.claims, caps)
+    return RequesterClaims(
+        affiliation=claims.affiliation,
+        role=claims.role,
+        clearance=Clearance(claims.clearance),
+        auth_time=sign_in.auth_time,
+        # Like a clearance, what the network does not believe this organization is not said.
+        acr=sign_in.acr if sign_in.acr in caps.acr_values else None,
+    )
+
+
+def purposes_of(session: Session, bundle: TrustedBundle) -> tuple[str, ...]:
+    """Return the purposes for which a person may ask, in the network's order."""
+    allowed = session.claims.purposes
+    return tuple(code for code in bundle.network.purposes if allowed is None or code in allowed)
+
+
+def _refuse_purpose(code: str, session: Session, bundle: TrustedBundle) -> None:
+    if code not in bundle.network.purposes:
+        raise PurposeNotInNetwork(purpose=code)
+    if code not in purposes_of(session, bundle):
+        raise PurposeNotMapped(purpose=code)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from concordat_node.home.claims import PersonClaims
 from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
 from concordat_trust.shape import Shape
+from concordat_trust.visas import VISA_CHARS_MAX
 
-PERSON_BYTES_MAX = 262_144
+PERSON_BYTES_MAX = 524_288
+"""More than the largest passport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,25 @@ UNKNOWN_SIGN_IN = SignIn()
 
 
 @dataclass(frozen=True, slots=True)
+class Passport:
+    """The visas that the provider handed over, as they came; each is verified whenever it is used."""
+
+    issuer: str = ""
+    """The identity provider whose subject the person is: the visas are compared with that identity."""
+    visas: tuple[str, ...] = ()
+
+
+NO_PASSPORT = Passport()
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """A signed-in person before there is a session: the provider's subject, the mapped claims, the sign-in."""
 
     subject: str
     claims: PersonClaims
     sign_in: SignIn = UNKNOWN_SIGN_IN
+    passport: Passport = NO_PASSPORT
 
 
 def person_bytes(person: Person) -> bytes:
@@ -49,6 +64,8 @@ def person_bytes(person: Person) -> bytes:
         "auth_time": sign_in.auth_time,
         "clearance": claims.clearance,
         "is_registrar": claims.is_registrar,
+        "passport": {"issuer": person.passport.issuer, "visas": [*person.passport.visas]},
+        "purposes": None if claims.purposes is None else [*claims.purposes],
         "role": claims.role,
         "signed_in_at": sign_in.at,
         "subject": person.subject,
@@ -60,9 +77,15 @@ def read_person(data: bytes) -> Person:
     """Return the person that was stored."""
     shape = Shape(parse_object(data, bytes_max=PERSON_BYTES_MAX), "person")
     claims = PersonClaims(
-        shape.text("affiliation"), shape.text("role"), shape.integer("clearance"), shape.boolean("is_registrar")
+        affiliation=shape.text("affiliation"),
+        role=shape.text("role"),
+        clearance=shape.integer("clearance"),
+        is_registrar=shape.boolean("is_registrar"),
+        purposes=None if shape.value("purposes") is None else shape.texts("purposes"),
     )
     sign_in = SignIn(shape.integer("signed_in_at"), shape.optional_integer("auth_time"), shape.optional_text("acr"))
-    person = Person(shape.text("subject"), claims, sign_in)
+    passport = shape.object("passport")
+    held = Passport(passport.text("issuer"), passport.texts("visas", length_max=VISA_CHARS_MAX))
+    person = Person(shape.text("subject"), claims, sign_in, held)
     shape.finish()
     return person

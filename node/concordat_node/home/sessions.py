@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, or_, select, upd
 from concordat_node.home.claims import PersonClaims
 from concordat_node.home.database import hashed, sessions
 from concordat_node.home.errors import NotSignedIn
-from concordat_node.home.person import UNKNOWN_SIGN_IN, Person, SignIn, person_bytes, read_person
+from concordat_node.home.person import NO_PASSPORT, UNKNOWN_SIGN_IN, Passport, Person, SignIn, person_bytes, read_person
 from concordat_trust.encoding import b64u
 
 TOKEN_BYTES = 32
@@ -36,6 +36,7 @@ class Session:
     claims: PersonClaims
     ends_at: int
     sign_in: SignIn = UNKNOWN_SIGN_IN
+    passport: Passport = NO_PASSPORT
 
 
 class SessionStore:
@@ -103,7 +104,7 @@ class SessionStore:
 
 
 def _session(session_id: str, person: Person, ends_at: int) -> Session:
-    return Session(session_id, person.subject, person.claims, ends_at, person.sign_in)
+    return Session(session_id, person.subject, person.claims, ends_at, person.sign_in, person.passport)
 
 
 def _keep_newest(connection: Connection, subject: str, count: int) -> None:

@@ -19,13 +19,14 @@ from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import OperatorError
 from concordat_trust.ids import OrgId
 from concordat_trust.question import Purpose
+from concordat_trust.visas import VisaFact
 from concordat_trust.vocabulary import Clearance, Level, NoticeMode, OrganizationType
 
 if TYPE_CHECKING:
     from concordat_node.registry.records import Agreement, Approval, PolicyAttributes
 
 Verdict = Literal["permit", "review", "deny"]
-Grantor = Literal["data_owner", "ethics_board", "data_access_committee"]
+Grantor = Literal["data_owner", "ethics_board", "data_access_committee", "requester"]
 MaskOp = Literal["hide"]
 UnavailableCause = Literal["not_ready", "unreachable", "timeout", "refused", "undefined", "malformed", "canary"]
 
@@ -49,27 +50,58 @@ class Requester:
     clearance: Clearance
     country: str
     organization_type: OrganizationType
+    auth_time: int | None = None
+    acr: str | None = None
+    visas: tuple[VisaFact, ...] = ()
+    """Verified visas that were sent to this node, each with its own end."""
 
     def to_json(self) -> JsonObject:
         return {
+            "acr": self.acr,
             "affiliation": self.affiliation,
+            "auth_time": self.auth_time,
             "clearance": int(self.clearance),
             "country": self.country,
             "organization": str(self.organization),
             "organization_type": self.organization_type,
             "pseudonym": self.pseudonym,
             "role": self.role,
+            "visas": [visa.to_json() for visa in self.visas],
         }
 
 
 @dataclass(frozen=True, slots=True)
+class SignInPolicy:
+    """How recent, and how strong, the sign-in of whoever reads sensitive classes must be.
+
+    `age_max_s` 0 demands no recent one, `acr_values` () no particular one; classes below `sensitivity_min` need
+    neither.
+    """
+
+    age_max_s: int = 0
+    acr_values: tuple[str, ...] = ()
+    sensitivity_min: Clearance = Clearance.RESTRICTED
+
+    def to_json(self) -> JsonObject:
+        return {
+            "acr_values": [*self.acr_values],
+            "age_max_s": self.age_max_s,
+            "sensitivity_min": int(self.sensitivity_min),
+        }
+
+
+NO_SIGN_IN_DEMAND = SignInPolicy()
+
+
+@dataclass(frozen=True, slots=True)
 class NodePolicy:
-    """What this node's configuration says to its policy: purposes it admits at all, and its standing notice."""
+    """What this node's configuration says to its policy: purposes, its standing notice, what a sign-in must be."""
 
     purposes_admitted: tuple[str, ...]
     notice_mode: NoticeMode = "none"
     notice_code: str | None = None
     notice_contact: str | None = None
+    sign_in: SignInPolicy = NO_SIGN_IN_DEMAND
 
     def to_json(self, organization: OrgId) -> JsonObject:
         return {
@@ -78,6 +110,7 @@ class NodePolicy:
             "notice_mode": self.notice_mode,
             "organization": str(organization),
             "purposes_admitted": list(self.purposes_admitted),
+            "sign_in": self.sign_in.to_json(),
         }
 
 

@@ -6,6 +6,7 @@ Rules of this file:
   strangers must not make a decision slower, and so must not decide whether there is one.
 * Who is named is decided by the Rego (`agreement._covers`, `approval._held`). It is repeated here only to bound what is
   sent: a grant left out by mistake denies, and one that is sent is still decided there.
+* An agreement is also given to whom a visa of the node's own organization makes a member of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from concordat_node.policy.engine import DecisionRequest, Requester
+from concordat_trust.ids import OrgId
 
 if TYPE_CHECKING:
     from concordat_node.registry.records import Subject
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 def with_own_grants(request: DecisionRequest) -> DecisionRequest:
     """Return the request with the agreements and approvals that name its requester, and no other party of them."""
     requester = request.requester
+    granted = {visa.value for visa in requester.visas if visa.organization == request.organization}
     agreements = {
         key: replace(
             agreement,
@@ -30,7 +33,7 @@ def with_own_grants(request: DecisionRequest) -> DecisionRequest:
             parties=tuple(party for party in agreement.parties if party == requester.organization),
         )
         for key, agreement in request.agreements.items()
-        if (members := _naming(agreement.members, requester))
+        if (members := _naming(agreement.members, requester)) or agreement_urn(request.organization, key) in granted
     }
     approvals = {
         key: replace(approval, holders=holders)
@@ -41,10 +44,18 @@ def with_own_grants(request: DecisionRequest) -> DecisionRequest:
 
 
 def turning_points(request: DecisionRequest) -> tuple[int, ...]:
-    """Return the seconds at which an agreement or approval of the requester begins or ends; a decision may change."""
+    """Return the seconds at which a grant, visa or recent sign-in of the requester begins or ends."""
     agreements = [time for item in request.agreements.values() for time in (item.valid_from, item.valid_until)]
     approvals = [time for item in request.approvals.values() for time in (item.approved_at, item.expires_at)]
-    return (*agreements, *approvals)
+    visas = [visa.expires_at for visa in request.requester.visas]
+    auth_time = request.requester.auth_time
+    recent = [] if auth_time is None else [auth_time + request.node_policy.sign_in.age_max_s]
+    return (*agreements, *approvals, *visas, *recent)
+
+
+def agreement_urn(organization: OrgId, agreement_id: str) -> str:
+    """Return the `value` of the ControlledAccessGrants visa that makes its holder a member of an agreement."""
+    return f"urn:concordat:{organization}:agreement:{agreement_id}"
 
 
 def _naming(subjects: Iterable[Subject], requester: Requester) -> tuple[Subject, ...]:

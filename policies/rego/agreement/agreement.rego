@@ -2,7 +2,7 @@
 # title: Data-use agreements
 # description: |
 #   Whether an agreement of the node's owner covers the requester, for this purpose, now. Membership is the owner's own
-#   record; the home organization's word does not count.
+#   record, or a visa that the owner's own issuer signed; the home organization's word does not count.
 # schemas:
 #   - input: schema.input
 package concordat.agreement
@@ -27,6 +27,14 @@ met(r) if count(chosen(r)) == 1
 chosen(r) := [longest |
 	longest := max([[input.agreements[id].valid_until, id] | some id in r.agreements; _states[id] == "usable"])[1]
 ]
+
+# METADATA
+# title: When the visas end on which the used agreement rests
+# description: The end of the longest visa, where the owner's own record does not name the requester; else nothing.
+granted_until(r) := {max(_granting(input.agreements[id])) |
+	some id in chosen(r)
+	not _recorded(input.agreements[id])
+}
 
 # METADATA
 # title: Why no agreement is usable
@@ -68,8 +76,24 @@ _state(agreement) := "usable" if {
 	agreement.valid_until <= input.now
 } else := "missing"
 
-# Only a named member is covered. An agreement without members covers nobody: lost rows must close, not open.
-_covers(agreement) if {
+# Only a named member is covered, or the holder of a grant. An agreement without either covers nobody: lost rows must
+# close, not open.
+_covers(agreement) if _recorded(agreement)
+
+_covers(agreement) if count(_granting(agreement)) > 0
+
+# The ends of the grants of the owner's own data access committee. GA4GH Passport, "ControlledAccessGrants".
+_granting(agreement) := {visa.expires_at |
+	some visa in input.requester.visas
+	visa.type == "ControlledAccessGrants"
+	visa.by == "dac"
+	visa.organization == input.node.organization
+	visa.value == concat(":", ["urn:concordat", input.node.organization, "agreement", agreement.id])
+	is_number(visa.expires_at)
+	input.now < visa.expires_at
+}
+
+_recorded(agreement) if {
 	some member in agreement.members
 	member.organization == input.requester.organization
 	_named(member.pseudonym)

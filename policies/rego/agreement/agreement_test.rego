@@ -115,3 +115,54 @@ test_what_comes_closest_is_said if {
 	class := example.changed({"agreements": ["dua-1", "dua-0"]})
 	agreement.missing_code(class) == "agreement_expired" with input as request
 }
+
+_granted(changes, class) if {
+	agreement.met(class) with input as json.patch(example.request, [
+		{"op": "replace", "path": "/agreements/dua-1/members", "value": []},
+		{"op": "replace", "path": "/requester/visas", "value": [object.union(example.visa, changes)]},
+	])
+}
+
+test_a_grant_of_the_owners_committee_makes_a_member if _granted({}, example.controlled)
+
+test_no_other_visa_makes_a_member if {
+	every changes in [
+		{"type": "AcceptedTermsAndPolicies"},
+		{"by": "self"},
+		{"by": ""},
+		{"organization": "alma-university"},
+		{"organization": null},
+		{"value": "urn:concordat:north-hospital:agreement:dua-2"},
+		{"value": "urn:concordat:alma-university:agreement:dua-1"},
+		{"value": "dua-1"},
+		{"expires_at": example.now},
+		{"expires_at": null},
+	] {
+		not _granted(changes, example.controlled)
+	}
+}
+
+test_a_grant_is_for_the_agreements_purposes_and_time if {
+	every change in [
+		{"op": "replace", "path": "/agreements/dua-1/status", "value": "revoked"},
+		{"op": "replace", "path": "/agreements/dua-1/valid_until", "value": example.now},
+		{"op": "replace", "path": "/agreements/dua-1/purposes", "value": ["GRU"]},
+	] {
+		request := json.patch(example.request, [
+			{"op": "replace", "path": "/requester/visas", "value": [example.visa]},
+			{"op": "replace", "path": "/agreements/dua-1/members", "value": []},
+			change,
+		])
+		not agreement.met(example.controlled) with input as request
+	}
+}
+
+test_what_rests_on_a_visa_ends_with_it if {
+	with_visas := json.patch(example.request, [{"op": "replace", "path": "/requester/visas", "value": [
+		example.visa,
+		object.union(example.visa, {"expires_at": example.now + 2500}),
+	]}])
+	agreement.granted_until(example.controlled) == set() with input as with_visas
+	bare := json.patch(with_visas, [{"op": "replace", "path": "/agreements/dua-1/members", "value": []}])
+	agreement.granted_until(example.controlled) == {example.now + 2500} with input as bare
+}

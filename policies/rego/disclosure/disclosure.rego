@@ -13,6 +13,7 @@ import data.concordat.attributes
 import data.concordat.clearance
 import data.concordat.duo
 import data.concordat.purpose
+import data.concordat.sign_in
 import data.concordat.status
 
 # METADATA
@@ -109,6 +110,8 @@ open_conditions(r) := union({
 	{agreement.missing_code(r) | not agreement.met(r)},
 	{approval.missing_code(r) | not approval.met(r)},
 	{"modifier_review" | not duo.understood(r)},
+	{"sign_in_old" | not sign_in.recent(r)},
+	{"sign_in_weak" | not sign_in.strong(r)},
 })
 
 # METADATA
@@ -141,6 +144,8 @@ _unconditional(r) if {
 	agreement.met(r)
 	approval.met(r)
 	duo.understood(r)
+	sign_in.recent(r)
+	sign_in.strong(r)
 }
 
 _refusal_codes := {
@@ -190,6 +195,10 @@ _grantor(code) := "ethics_board" if startswith(code, "approval_")
 
 _grantor("modifier_review") := "data_access_committee"
 
+_grantor("sign_in_old") := "requester"
+
+_grantor("sign_in_weak") := "requester"
+
 _reasons(codes, public) := [{"code": code, "public": public} | some code in codes]
 
 _valid_until(r) := earliest if {
@@ -199,5 +208,7 @@ _valid_until(r) := earliest if {
 _ends(r) := union({
 	{input.agreements[id].valid_until | some id in agreement.chosen(r)},
 	{input.approvals[id].expires_at | some id in approval.chosen(r)},
+	agreement.granted_until(r),
 	duo.time_limits(r),
+	sign_in.ends(r),
 })

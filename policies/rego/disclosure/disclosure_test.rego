@@ -214,3 +214,33 @@ test_a_permit_masks_the_lineage_of_a_closed_class if {
 	decision.level == "FULL"
 	object.keys(decision.masks) == {"lineage", "complete"}
 }
+
+test_a_demanded_sign_in_is_open_for_the_requester_to_close if {
+	request := json.patch(example.request, [
+		{"op": "replace", "path": "/node/sign_in", "value": {"age_max_s": 900, "acr_values": ["mfa"], "sensitivity_min": 2}},
+		{"op": "replace", "path": "/requester/auth_time", "value": example.now - 900},
+	])
+	decision := _decide(example.controlled, request)
+	decision.level == "SUMMARY"
+	{[item.code, item.who_can_grant] | some item in decision.missing} == {
+		["sign_in_old", "requester"],
+		["sign_in_weak", "requester"],
+	}
+	signed_in := json.patch(request, [
+		{"op": "replace", "path": "/requester/auth_time", "value": example.now - 100},
+		{"op": "replace", "path": "/requester/acr", "value": "mfa"},
+	])
+	again := _decide(example.controlled, signed_in)
+	again.level == "FULL"
+	again.valid_until == example.now + 800
+}
+
+test_what_a_visa_opens_ends_with_the_visa if {
+	request := json.patch(example.request, [
+		{"op": "replace", "path": "/agreements/dua-1/members", "value": []},
+		{"op": "replace", "path": "/requester/visas", "value": [example.visa]},
+	])
+	decision := _decide(example.controlled, request)
+	decision.level == "FULL"
+	decision.valid_until == example.now + 2000
+}

@@ -42,6 +42,16 @@ class MayAssert:
     affiliations: frozenset[str]
     roles: frozenset[str]
     clearance_max: Clearance
+    acr_values: frozenset[str] = frozenset()
+    """How a person may have been recognised (`acr`), as far as the network believes this member."""
+
+    def to_json(self) -> JsonObject:
+        told: JsonObject = {
+            "affiliations": [*sorted(self.affiliations)],
+            "roles": [*sorted(self.roles)],
+            "clearance_max": int(self.clearance_max),
+        }
+        return told | ({"acr_values": [*sorted(self.acr_values)]} if self.acr_values else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +70,7 @@ class MemberPolicy:
             "kind": self.kind,
             "country": self.country,
             "organization_type": self.organization_type,
-            "may_assert": {
-                "affiliations": [*sorted(self.may_assert.affiliations)],
-                "roles": [*sorted(self.may_assert.roles)],
-                "clearance_max": int(self.may_assert.clearance_max),
-            },
+            "may_assert": self.may_assert.to_json(),
         }
 
 
@@ -148,11 +154,15 @@ def parse_member(shape: Shape) -> MemberPolicy:
 
 
 def read_may_assert(shape: Shape) -> MayAssert:
-    """Return the caps; every field is required, because no default may widen them. Raises: DocumentMalformed."""
+    """Return the caps; what is not there is nothing, because no default may widen them. Raises: DocumentMalformed."""
+    acr_values = (
+        shape.texts("acr_values", count_max=CLAIM_VALUES_MAX, length_max=200) if shape.has("acr_values") else ()
+    )
     return MayAssert(
         affiliations=frozenset(shape.texts("affiliations", count_max=CLAIM_VALUES_MAX, length_max=100)),
         roles=frozenset(shape.texts("roles", count_max=CLAIM_VALUES_MAX, length_max=100)),
         clearance_max=Clearance(shape.integer("clearance_max", minimum=min(Clearance), maximum=max(Clearance))),
+        acr_values=frozenset(acr_values),
     )
 
 
