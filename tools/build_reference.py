@@ -98,6 +98,7 @@ _HOME = """## The `home` object of a node
 
 | variable | meaning |
 |---|---|
+| `CONCORDAT_KEY_PASSPHRASE_FILE` | file (0600) with the passphrase of encrypted key files, on one line |
 | `CONCORDAT_OPA` | path of an OPA program to use; used or refused, never passed over |
 | `CONCORDAT_PYTHON` | Python for the launcher |
 | `XDG_CACHE_HOME` | where the verified OPA and the launcher's uv are kept (default `~/.cache`) |

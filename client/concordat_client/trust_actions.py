@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from concordat_client.exits import Exit
+from concordat_client.life_files import load_key
 from concordat_client.trust_reading import diff, show, summary, verify, verify_split
 from concordat_client.trust_report import Report, fingerprint, print_report
 from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
@@ -21,7 +22,6 @@ from concordat_trust.bundle.suspension import SignedSuspension
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import OperatorError
 from concordat_trust.ids import OrgId
-from concordat_trust.keys import load_private_key
 
 
 class ArchivePlaceUnusable(OperatorError):
@@ -38,20 +38,45 @@ class MirrorAddressInvalid(OperatorError):
     hint = "Give an address that begins with https:// or http://, such as https://trust.example.org/"
 
 
+class FoundingIncomplete(OperatorError):
+    exit = Exit.USAGE
+    code = "founding_incomplete"
+    sentence = "Keyholders who found a network apart give their public parts and that of the online signer."
+    hint = "Give --keyholder FILE for each keyholder and --online FILE; for a trial on one machine give neither."
+
+
 Action = Callable[[argparse.Namespace], Report | None]
 
 
 def run(name: str, arguments: argparse.Namespace) -> int:
     """Run one command and return its exit code. Raises: ConcordatError, which the command line turns into words."""
-    report = ACTIONS[name](arguments)
+    report = _action(name)(arguments)
     if report is None:
         return Exit.DONE
     print_report(report, is_json=arguments.json)
     return report.exit
 
 
+def _action(name: str) -> Action:
+    known = ACTIONS.get(name)
+    if known is not None:
+        return known
+    from concordat_client.life_actions import rest
+
+    return rest()[name]
+
+
 def init(arguments: argparse.Namespace) -> Report:
-    """Hold the ceremony. Raises: TopologyInvalid, BundleFileUnreadable, TrustFolderTaken, KeyFile*."""
+    """Hold the ceremony, or with public parts of keyholders begin one.
+
+    Raises: TopologyInvalid, BundleFileUnreadable, TrustFolderTaken, KeyFile*, the refusals of a founding.
+    """
+    if arguments.keyholder or arguments.online is not None:
+        if arguments.online is None or not arguments.keyholder:
+            raise FoundingIncomplete
+        from concordat_client.life_actions import init_apart
+
+        return init_apart(arguments)
     from concordat_client.ceremony import hold_ceremony, read_input
     from concordat_trust.public_statistics import public_statistics_file
 
@@ -82,7 +107,7 @@ def init(arguments: argparse.Namespace) -> Report:
 
 def sign_online(arguments: argparse.Namespace) -> Report | None:
     """Serve until SIGINT or SIGTERM; print the address once it is open."""
-    signer = OnlineSigner(arguments.repository, load_private_key(arguments.key), clock=lambda: int(time.time()))
+    signer = OnlineSigner(arguments.repository, load_key(arguments.key), clock=lambda: int(time.time()))
     server = RepositoryServer(arguments.repository, arguments.host, arguments.port, is_public=arguments.public)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -106,25 +131,10 @@ def suspend(arguments: argparse.Namespace) -> Report:
         root_sha256=fingerprint(arguments),
         organization=OrgId.parse(arguments.organization),
         reason=arguments.reason,
-        keyholder=load_private_key(arguments.key),
+        keyholder=load_key(arguments.key),
         at=int(time.time()),
     )
     return _published(signed, arguments.repository, "is suspended. Only the quorum of keyholders can lift it")
-
-
-def reinstate(arguments: argparse.Namespace) -> Report:
-    """Sign, with a quorum's keys, that a suspension is lifted, and put it where the online signer takes it up."""
-    from concordat_trust.bundle.store import read_repository
-    from concordat_trust.bundle.suspension import reinstate as signed_by_quorum
-
-    signed = signed_by_quorum(
-        read_repository(arguments.repository),
-        root_sha256=fingerprint(arguments),
-        organization=OrgId.parse(arguments.organization),
-        keyholders=[load_private_key(path) for path in arguments.key],
-        at=int(time.time()),
-    )
-    return _published(signed, arguments.repository, "is reinstated")
 
 
 def _published(signed: SignedSuspension, repository: Path, became: str) -> Report:
@@ -179,7 +189,6 @@ ACTIONS: Mapping[str, Action] = {
     "init": init,
     "sign-online": sign_online,
     "suspend": suspend,
-    "reinstate": reinstate,
     "fetch": fetch,
     "show": show,
     "verify": verify,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from concordat_client.life_commands import register_life
+
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -21,7 +23,7 @@ def register(subparsers: Subparsers) -> None:
     _init(commands)
     _sign_online(commands)
     _suspend(commands)
-    _reinstate(commands)
+    register_life(lambda name, sentence: _command(commands, name, sentence))
     _fetch(commands)
     _show(commands)
     _verify(commands)
@@ -31,9 +33,20 @@ def register(subparsers: Subparsers) -> None:
 
 
 def _init(commands: Subparsers) -> None:
-    parser = _command(commands, "init", "make all keys and sign the first state of a network")
+    parser = _command(commands, "init", "found a network, with all keys in one place or with keyholders apart")
     parser.add_argument("--topology", type=Path, required=True, metavar="FILE", help="organizations, coordinator, …")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for keys and repository")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="a new folder; apart: the founding file"
+    )
+    parser.add_argument(
+        "--keyholder",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a public part; once for each keyholder",
+    )
+    parser.add_argument("--online", type=Path, metavar="FILE", help="apart: the public part of the online signer")
     parser.add_argument(
         "--statistics", type=Path, metavar="FILE", help="public term statistics, if not the shipped ones"
     )
@@ -50,23 +63,11 @@ def _sign_online(commands: Subparsers) -> None:
 
 def _suspend(commands: Subparsers) -> None:
     parser = _command(commands, "suspend", "suspend an organization at once, with the key of one keyholder")
-    _signs_in_repository(parser)
-    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="a keyholder's key, mode 0600")
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="one line that every member can read")
-
-
-def _reinstate(commands: Subparsers) -> None:
-    parser = _command(commands, "reinstate", "lift a suspension, with the keys of a quorum of keyholders")
-    _signs_in_repository(parser)
-    parser.add_argument(
-        "--key", type=Path, action="append", required=True, metavar="FILE", help="a keyholder's key; several times"
-    )
-
-
-def _signs_in_repository(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("organization", metavar="ORGANIZATION", help="the member")
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR", help="the online signer's folder")
     parser.add_argument("--root-sha256", metavar="HEX", help="root fingerprint of the network")
+    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="a keyholder's key, mode 0600")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="one line that every member can read")
 
 
 def _fetch(commands: Subparsers) -> None:

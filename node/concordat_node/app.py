@@ -38,6 +38,7 @@ from concordat_node.ledger.ledger import Ledger
 from concordat_node.ledger.outbox import UseOutbox
 from concordat_node.peer.channel import PeerChannel
 from concordat_node.peer.door import PeerDoor
+from concordat_node.peer.ping import PingDoor
 from concordat_node.peer.reporting import UseReporter
 from concordat_node.peer.store import PeerStore
 from concordat_node.peer.uses import TokenUses
@@ -244,12 +245,14 @@ def build_node(settings: Settings) -> Node:
     peers = PeerDoor(
         organization=settings.organization, bundle=node.bundle, handlers={"token_uses": uses.receive}, clock=now
     )
+    pings = PingDoor(organization=settings.organization, bundle=node.bundle, key=keys.request, clock=now)
     node.app = node_app(
         door,
         is_ready=node.is_ready,
         request_bytes_max=settings.request_bytes_max,
         routers=_home_routers(node, transport, uses),
         peers=peers.handle,
+        pings=pings.handle,
     )
     return node
 

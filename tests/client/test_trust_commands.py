@@ -347,13 +347,6 @@ def test_a_suspension_that_cannot_be_signed_changes_nothing(
     assert sorted(Path(founded["repository"]).rglob("*")) == before
 
 
-def reinstate(founded: dict[str, Any], *keyholders: str) -> int:
-    options = ["--repository", founded["repository"], "--root-sha256", founded["root_sha256"], "--json"]
-    for name in keyholders:
-        options += ["--key", founded["keys"][f"keyholders/{name}/keyholder"]]
-    return concordat("trust", "reinstate", "vitalis", *options)
-
-
 def renewed(founded: dict[str, Any]) -> None:
     """Let the online signer look at the repository once."""
     repository, key = Path(founded["repository"]), load_private_key(Path(founded["keys"]["online-signer/online"]))
@@ -361,16 +354,24 @@ def renewed(founded: dict[str, Any]) -> None:
 
 
 def test_two_keyholders_lift_what_one_has_done_and_one_does_not(
-    founded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    founded: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert reinstate(founded, "keyholder-one", "keyholder-two") == 1
-    assert json.loads(capsys.readouterr().out)["error"]["code"] == "suspension_absent"
+    repository, root = founded["repository"], ("--root-sha256", founded["root_sha256"])
+
+    def by(keyholder: str, out: str, *command: str | Path) -> tuple[str | Path, ...]:
+        key = founded["keys"][f"keyholders/{keyholder}/keyholder"]
+        return (*command, "--bundle", repository, *root, "--key", key, "--yes", "--out", tmp_path / out)
+
+    assert failed(capsys, *by("keyholder-one", "no", "reinstate", "vitalis")) == (1, "membership_transition_refused")
     assert suspend(founded, "vitalis") == 0
     renewed(founded)
     capsys.readouterr()
-    assert reinstate(founded, "keyholder-one") == 6
-    assert json.loads(capsys.readouterr().out)["error"]["code"] == "bundle_threshold"
-    assert reinstate(founded, "keyholder-one", "keyholder-three") == 0
+    assert concordat("trust", *by("keyholder-one", "first", "reinstate", "vitalis")) == 0
+    assert "the suspension 2 of vitalis is lifted" in capsys.readouterr().out
+    where = ("--repository", repository, *root)
+    assert failed(capsys, "publish", tmp_path / "first", *where) == (6, "approvals_too_few")
+    assert concordat("trust", *by("keyholder-three", "second", "approve", tmp_path / "first")) == 0
+    assert concordat("trust", "publish", tmp_path / "first", tmp_path / "second", *where) == 0
     renewed(founded)
     capsys.readouterr()
     arguments = ("--bundle", founded["repository"], "--root-sha256", founded["root_sha256"], "--json")

@@ -35,7 +35,9 @@ SAID = {
     "concordat node log checkpoint": "",
     "concordat logout": "Signed out.",
     "concordat trust suspend": "second-university is suspended.",
-    "concordat trust reinstate": "second-university is reinstated",
+    "concordat trust reinstate": "the suspension 2 of second-university is lifted",
+    "concordat trust approve": "the suspension 2 of second-university is lifted",
+    "concordat trust publish": "Published.",
     "curl": "ready",
     "sleep": "",
 }

@@ -18,7 +18,7 @@ from concordat_trust.bundle.policy import (
     suspended_bytes,
 )
 from concordat_trust.bundle.store import publish, publish_suspension, read_repository
-from concordat_trust.bundle.suspension import REASON_MAX, SignedSuspension, reinstate, suspend
+from concordat_trust.bundle.suspension import REASON_MAX, SignedSuspension, suspend
 from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
@@ -134,53 +134,6 @@ def test_a_list_of_every_member_with_the_longest_reasons_can_be_read() -> None:
     data = suspended_bytes(dict.fromkeys(members, 10**9), dict.fromkeys(members, "\U0001f512" * REASON_MAX))
     assert len(data) <= SUSPENDED_BYTES_MAX
     assert len(parse_suspended(data, role_version=10**9)) == MEMBERS_MAX
-
-
-def lifted(repo: Repository, *keyholders: int, **changes: Any) -> SignedSuspension:
-    arguments: dict[str, Any] = {
-        "root_sha256": repo.root_sha256,
-        "organization": NORTH,
-        "keyholders": [repo.keys.keyholders[number] for number in keyholders],
-        "at": NOW + 3,
-    }
-    return reinstate(repo.files, **{**arguments, **changes})
-
-
-def with_suspension() -> Repository:
-    repo = Repository()
-    repo.files |= signed(repo).files
-    repo.renew(NOW + 2)
-    return repo
-
-
-def test_the_quorum_reinstates_and_a_party_that_remembers_believes_it() -> None:
-    repo = with_suspension()
-    memory = repo.verify(at=NOW + 2).memory
-    repo.files |= lifted(repo, 0, 2).files
-    repo.renew(NOW + 4)
-    bundle = repo.verify(at=NOW + 4, memory=memory)
-    assert not bundle.member(NORTH).suspended
-    assert bundle.network.reinstated == {NORTH: 2}
-    assert bundle.organizations == repo.network.bundle.organizations
-
-
-@pytest.mark.parametrize("keyholders", [(1,), (1, 1)], ids=["one", "one twice"])
-def test_one_keyholder_lifts_nothing(keyholders: tuple[int, ...]) -> None:
-    with pytest.raises(ConcordatError) as error:
-        lifted(with_suspension(), *keyholders)
-    assert error.value.code == "bundle_threshold"
-
-
-def test_what_cannot_be_lifted_says_why() -> None:
-    for repo, changes, code in (
-        (Repository(), {}, "suspension_absent"),
-        (with_suspension(), {"organization": OrgId("nobody-here")}, "member_unknown"),
-        (with_suspension(), {"root_sha256": "00" * 32}, "bundle_bootstrap_mismatch"),
-        (with_suspension(), {"keyholders": [make_key("stranger"), *Repository().quorum]}, "suspension_key_refused"),
-    ):
-        with pytest.raises(ConcordatError) as error:
-            lifted(repo, 0, 1, **changes)
-        assert error.value.code == code
 
 
 # The repository and the online signer.

@@ -26,7 +26,9 @@ from concordat_trust.bundle.life.publishing import (
 from concordat_trust.bundle.life.state import keyholder_keys, threshold_of
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.policy import MayAssert
+from concordat_trust.bundle.repository import sign_suspended
 from concordat_trust.bundle.trusted import VERIFIED, TrustedBundle
+from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.canonical import canonical_bytes, parse_object
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
@@ -325,6 +327,39 @@ def test_a_suspension_is_lifted_by_the_quorum_from_files_and_by_nobody_else() ->
     assert world.state("vitalis") == "suspended"
     world.publish(first, world.approve(first, by="three-three"))
     assert world.state("vitalis") == "active"
+
+
+def test_a_party_that_remembers_the_suspension_believes_the_quorum_and_not_an_emptied_list() -> None:
+    world = living("north-hospital", "vitalis")
+    world.suspend("vitalis")
+    memory = world.bundle().memory
+    emptied = world.bundle().memory.roles["suspended"] + 1
+    world.take(sign_suspended({}, signer=world.holders["three-three"], version=emptied, at=world.at))
+    alone = verify_bundle(world.files, root_sha256=world.root_sha256, at=world.at, memory=memory)
+    assert (alone.member(VITALIS).suspended, [f.code for f in alone.findings]) == (
+        True,
+        ["bundle_reinstate_unauthorised"],
+    )
+    world = living("north-hospital", "vitalis")
+    world.suspend("vitalis")
+    world.by_quorum("reinstate", member=VITALIS)
+    lifted = verify_bundle(world.files, root_sha256=world.root_sha256, at=world.at, memory=memory)
+    assert (lifted.member(VITALIS).suspended, lifted.findings) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "member", "code"),
+    [
+        ("reinstate", "vitalis", "membership_transition_refused"),
+        ("reinstate", "nobody-here", "member_unknown"),
+        ("remove", "nobody-here", "membership_transition_refused"),
+        ("replace_key", "vitalis", "approval_invalid"),
+        ("admit", "vitalis", "approval_invalid"),
+    ],
+)
+def test_what_does_not_apply_to_a_member_is_not_proposed(kind: Any, member: str, code: str) -> None:
+    world = living("north-hospital", "vitalis")
+    assert refused(world.propose, kind, member=OrgId(member)).code == code
 
 
 # What an organization signs alone.

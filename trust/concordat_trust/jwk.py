@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
 from concordat_trust.encoding import EncodingInvalid, b64u, sha256_b64u, unb64u
@@ -111,9 +117,10 @@ class SigningKey:
         """Return the 64 bytes of the Ed25519 signature."""
         return self._private.sign(data)
 
-    def private_pem(self) -> bytes:
-        """Return the secret as unencrypted PKCS#8 PEM; only for a file that its owner alone can read."""
-        return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    def private_pem(self, passphrase: bytes | None = None) -> bytes:
+        """Return the secret as PKCS#8 PEM, encrypted or not; only for a file that its owner alone can read."""
+        encryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+        return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 def public_jwk(key: Ed25519PublicKey) -> JsonObject:

@@ -8,6 +8,7 @@ answer with its records. Before that, everybody was seen to answer.
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -40,20 +41,34 @@ Refuses = Callable[[], bool]
 
 def suspend(layout: Layout, organization: str) -> bool:
     """Run the command of one keyholder and tell whether it was done."""
-    return _by_keyholders(layout, "suspend", organization, layout.keyholders[1:2], "--reason", REASON)
+    key = _key(layout, layout.keyholders[1])
+    return _done(layout, "suspend", organization, "--repository", _repository(layout), *key, "--reason", REASON)
 
 
 def reinstate(layout: Layout, organization: str) -> bool:
-    """Run the command of a quorum and tell whether it was done."""
-    return _by_keyholders(layout, "reinstate", organization, layout.keyholders[:2])
+    """Let one keyholder propose, a second one approve, and the repository publish; tell whether all was done."""
+    with tempfile.TemporaryDirectory() as place:
+        first, second = f"{place}/first.json", f"{place}/second.json"
+        bundle = ("--bundle", _repository(layout))
+        one, two = (_key(layout, name) for name in layout.keyholders[:2])
+        return (
+            _done(layout, "reinstate", organization, *bundle, *one, "--yes", "--out", first)
+            and _done(layout, "approve", first, *bundle, *two, "--yes", "--out", second)
+            and _done(layout, "publish", first, second, "--repository", _repository(layout))
+        )
 
 
-def _by_keyholders(layout: Layout, command: str, organization: str, keyholders: tuple[str, ...], *more: str) -> bool:
-    ceremony = layout.ceremony
-    keys = [word for name in keyholders for word in ("--key", str(ceremony.keys[f"keyholders/{name}/keyholder"]))]
-    fixed = ("--repository", str(ceremony.repository), "--root-sha256", ceremony.root_sha256, "--json")
+def _repository(layout: Layout) -> str:
+    return str(layout.ceremony.repository)
+
+
+def _key(layout: Layout, keyholder: str) -> tuple[str, str]:
+    return "--key", str(layout.ceremony.keys[f"keyholders/{keyholder}/keyholder"])
+
+
+def _done(layout: Layout, *words: str) -> bool:
     done = subprocess.run(  # noqa: S603 - our own program
-        program("trust", command, organization, *fixed, *keys, *more),
+        program("trust", *words, "--root-sha256", layout.ceremony.root_sha256, "--json"),
         capture_output=True,
         check=False,
         timeout=COMMAND_SECONDS_MAX,

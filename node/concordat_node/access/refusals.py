@@ -46,6 +46,8 @@ HTTP_STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "token_claim_not_allowed": 403,
         "token_replayed": 409,
         "peer_kind_unknown": 400,
+        "ping_malformed": 400,
+        "ping_replayed": 409,
         "peer_body_mismatch": 403,
         "peer_sender_mismatch": 403,
         "peer_not_organization": 403,

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concordat_node.access.refusals import BodyTooSlow, refusal
 from concordat_node.api.door import NodeDoor
+from concordat_trust.join_ping import PATH as PING_PATH
 from concordat_trust.peer_message import PATH as PEER_PATH
 from concordat_trust.wire.transport import WireRequest, WireResponse
 
@@ -78,6 +79,7 @@ def node_app(
     body_seconds_max: float = BODY_SECONDS_MAX,
     routers: Sequence[APIRouter] = (),
     peers: Handle | None = None,
+    pings: Handle | None = None,
 ) -> ASGIApp:
     """Return the ASGI application of a node."""
     app = FastAPI(title="Concordat node", docs_url=None, redoc_url=None, openapi_url=None)
@@ -86,12 +88,9 @@ def node_app(
     async def graphql(request: Request) -> Response:
         return await _handled(request, door.handle)
 
-    if peers is not None:
-        handle = peers
-
-        @app.post(PEER_PATH)
-        async def peer(request: Request) -> Response:
-            return await _handled(request, handle)
+    for path, handle in ((PEER_PATH, peers), (PING_PATH, pings)):
+        if handle is not None:
+            app.add_api_route(path, _route(handle), methods=["POST"])
 
     @app.get("/livez")
     async def livez() -> Response:
@@ -105,6 +104,13 @@ def node_app(
     for router in routers:
         app.include_router(router)
     return BodyLimit(app, bytes_max=request_bytes_max, seconds_max=body_seconds_max)
+
+
+def _route(handle: Handle) -> Callable[[Request], Awaitable[Response]]:
+    async def route(request: Request) -> Response:
+        return await _handled(request, handle)
+
+    return route
 
 
 async def _handled(request: Request, handle: Handle) -> Response:

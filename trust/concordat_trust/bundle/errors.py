@@ -264,6 +264,12 @@ class SuspensionRaced(OperatorError):
     hint = "Run the command again in a few seconds, when the online signer has taken it up."
 
 
+class PublicationRaced(OperatorError):
+    code = "publication_raced"
+    sentence = "The repository holds another {name} already: somebody else has just published that version."
+    hint = "Fetch the bundle again and propose it anew."
+
+
 class MirrorUnreachable(PeerFailure):
     code = "mirror_unreachable"
     sentence = "No bundle from {mirror}: {problem}."

@@ -26,6 +26,7 @@ from concordat_trust.bundle.errors import (
     BundleDirectoryUnwritable,
     BundleFileUnreadable,
     BundleMalformed,
+    PublicationRaced,
     SuspensionRaced,
 )
 from concordat_trust.bundle.files import FILES_MAX
@@ -185,6 +186,22 @@ def publish(folder: Path, files: Mapping[str, bytes]) -> None:
         if not is_bundle_name(name):
             raise RuntimeError(f"{name!r} is not a name of the repository")
         write_atomically(folder / name, files[name])
+
+
+def publish_new(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Add files to a repository: targets first, and the root last, so that half of them changes nothing for anybody.
+
+    A version that is there already with other content is somebody else's and stays.
+    Raises: PublicationRaced, BundleDirectoryUnwritable.
+    """
+    for name in sorted(files, key=lambda name: (name.endswith(".root.json"), *_rank(name))):
+        if not is_bundle_name(name):
+            raise RuntimeError(f"{name!r} is not a name of the repository")
+        try:
+            write_atomically(folder / name, files[name], is_new=True)
+        except FileExistsError as error:
+            if (folder / name).read_bytes() != files[name]:
+                raise PublicationRaced(name=name) from error
 
 
 def publish_suspension(folder: Path, signed: SignedSuspension) -> None:

@@ -9,7 +9,7 @@ named in `FIELDS` and `MEMBER_FIELDS` only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from concordat_trust.bundle.errors import TopologyInvalid
@@ -63,6 +63,30 @@ def parse_topology(data: bytes) -> Topology:
     return topology
 
 
+@dataclass(frozen=True, slots=True)
+class Founders:
+    """What keyholders in different places agree on before anybody is a member."""
+
+    policy: NetworkPolicy
+    threshold: int
+
+
+def parse_founders(data: bytes) -> Founders:
+    """Return the rules of a network that is founded apart: a topology without members and without keyholders' names.
+
+    Raises: TopologyInvalid, naming the field.
+    """
+    try:
+        shape = Shape(parse_object(data, bytes_max=TOPOLOGY_BYTES_MAX), "topology")
+        policy = _policy(shape, ())
+        threshold = shape.integer("threshold", minimum=KEYHOLDER_THRESHOLD_MIN, maximum=KEYHOLDERS_MAX)
+        shape.finish()
+        parse_network(policy.to_bytes())
+    except RefusedDocument as error:
+        raise TopologyInvalid(problem=error.message.rstrip(".")) from error
+    return Founders(policy, threshold)
+
+
 def make_keys(topology: Topology, new_key: Callable[[], SigningKey]) -> NetworkKeys:
     """Return a new key for every keyholder, the online signer and every use of every member."""
     return NetworkKeys(
@@ -96,21 +120,25 @@ def _topology(shape: Shape) -> Topology:
     if len({profile.endpoint.partition("://")[2] for profile in profiles.values()}) != len(members):
         raise shape.refuse("organizations", "gives two members the same host and port")
     written = Topology(
-        policy=NetworkPolicy(
-            id=shape.text("network"),
-            name=shape.text("name", length_min=1, length_max=200),
-            minimum_cell=shape.integer("minimum_cell") if shape.has("minimum_cell") else MINIMUM_CELL,
-            purposes=shape.texts("purposes") if shape.has("purposes") else PURPOSES,
-            bundle_age_max_s=shape.integer("bundle_age_max_s") if shape.has("bundle_age_max_s") else BUNDLE_AGE_MAX_S,
-            members=tuple(members),
-            reinstated={},
-        ),
+        policy=_policy(shape, members),
         profiles=profiles,
         keyholders=keyholders,
         threshold=shape.integer("threshold", minimum=KEYHOLDER_THRESHOLD_MIN, maximum=len(keyholders)),
     )
     shape.finish()
     return written
+
+
+def _policy(shape: Shape, members: Sequence[MemberPolicy]) -> NetworkPolicy:
+    return NetworkPolicy(
+        id=shape.text("network"),
+        name=shape.text("name", length_min=1, length_max=200),
+        minimum_cell=shape.integer("minimum_cell") if shape.has("minimum_cell") else MINIMUM_CELL,
+        purposes=shape.texts("purposes") if shape.has("purposes") else PURPOSES,
+        bundle_age_max_s=shape.integer("bundle_age_max_s") if shape.has("bundle_age_max_s") else BUNDLE_AGE_MAX_S,
+        members=tuple(members),
+        reinstated={},
+    )
 
 
 def _organization(entry: Shape, shared: MayAssert | None) -> MemberPolicy:
