@@ -280,7 +280,13 @@ def test_wrong_rules_found_nothing(people: People, change: dict[str, Any]) -> No
     people.make("online", "--online")
     (people.desk / "rules.json").write_text(json.dumps(RULES | change))
     parts = [word for name in NAMES[:2] for word in ("--keyholder", str(people.desk / f"{name}.json"))]
-    arguments = (*parts, "--online", people.desk / "online.json", "--out", people.desk / "founding")
+    arguments: tuple[str | Path, ...] = (
+        *parts,
+        "--online",
+        people.desk / "online.json",
+        "--out",
+        people.desk / "founding",
+    )
     assert people.refused("init", "--topology", people.desk / "rules.json", *arguments) == "topology_invalid"
 
 
