@@ -9,6 +9,7 @@ from pathlib import Path
 
 from concordat_client.exits import Exit, exit_of
 from concordat_client.trust_report import Report, fingerprint, read_time
+from concordat_trust.bundle.countdown import countdown
 from concordat_trust.bundle.difference import differences
 from concordat_trust.bundle.errors import BundleFileUnreadable
 from concordat_trust.bundle.metadata import confirmed_at
@@ -176,6 +177,7 @@ def summary(bundle: TrustedBundle) -> Report:
         f"{bundle.network.name} ({bundle.network.id})",
         f"  root fingerprint {bundle.root_sha256}",
         f"  signed {time_words(bundle.signed_at)}, valid until {time_words(bundle.expires_at)}",
+        f"  at {time_words(bundle.verified_at)}: {countdown(bundle, bundle.verified_at)}",
         f"  root {view.root}, targets {view.targets}, snapshot {view.snapshot}, timestamp {view.timestamp}",
         *(f"  {_member_line(member)}" for member in bundle.members.values()),
     ]

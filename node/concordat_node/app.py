@@ -55,9 +55,11 @@ from concordat_node.search.index_writer import ensure_index
 from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_node.settings import Settings
 from concordat_trust.bundle import TrustedBundle
+from concordat_trust.bundle.countdown import bundle_words
 from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
 from concordat_trust.bundle.fetcher import HttpFetcher
-from concordat_trust.bundle.poll import BundlePoller
+from concordat_trust.bundle.poll import PEER_TIMEOUT_S, BundlePoller
+from concordat_trust.bundle.serving import BUNDLE_PATH, ServedBundle
 from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.jwk import SigningKey
@@ -170,7 +172,7 @@ class Node:
             try:
                 await self._adopt(await self.poller.polled())
             except ConcordatError as error:
-                _log.warning("bundle poll failed: %s", error.code)
+                _log.warning("bundle poll failed: %s; %s", error.code, bundle_words(self.poller, now()).rstrip())
 
 
 def build_node(settings: Settings) -> Node:
@@ -253,6 +255,8 @@ def build_node(settings: Settings) -> Node:
         routers=_home_routers(node, transport, uses),
         peers=peers.handle,
         pings=pings.handle,
+        bundle=ServedBundle(node.bundle),
+        bundle_words=lambda: bundle_words(poller, now()),
     )
     return node
 
@@ -336,13 +340,18 @@ def node_policy(settings: Settings) -> NodePolicy:
 
 def make_poller(settings: Settings) -> BundlePoller:
     """Return the poller of the network's bundle, which has not asked anybody yet."""
+    ca_file = None if settings.ca_file is None else str(settings.ca_file)
     return BundlePoller(
         root_sha256=settings.root_sha256,
         mirrors=settings.bundle_mirrors,
         state=settings.data_dir / "bundle",
         clock=now,
         jitter=secrets.SystemRandom().random,
-        fetcher=HttpFetcher(ca_file=None if settings.ca_file is None else str(settings.ca_file)),
+        fetcher=HttpFetcher(ca_file=ca_file),
+        peers=lambda bundle: [
+            bundle.member(org).endpoint + BUNDLE_PATH for org in bundle.organizations if org != settings.organization
+        ],
+        peer_fetcher=HttpFetcher(ca_file=ca_file, timeout_s=PEER_TIMEOUT_S),
     )
 
 

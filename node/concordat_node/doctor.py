@@ -23,6 +23,7 @@ from concordat_node.registry.engine import open_ledger_database
 from concordat_node.registry.store import RegistryStore
 from concordat_node.settings import Settings
 from concordat_node.setup import current_bundle
+from concordat_trust.bundle.countdown import countdown
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError, OperatorError
 from concordat_trust.times import time_words
@@ -87,13 +88,16 @@ def _id_secret(settings: Settings) -> str:
 def _bundle(settings: Settings) -> str:
     bundle = current_bundle(settings)
     ends = time_words(bundle.expires_at)
-    return f"network {bundle.network.id}, snapshot {bundle.view.snapshot}, in force until {ends}"
+    held = countdown(bundle, now())
+    return f"network {bundle.network.id}, snapshot {bundle.view.snapshot}, in force until {ends} ({held})"
 
 
 def _mirrors(settings: Settings) -> str:
     poller = make_poller(settings)
     poller.load()
-    return f"confirmed {poller.poll().age_s(now())} s ago"
+    said = [f"confirmed {poller.poll().age_s(now())} s ago"]
+    said += [f"{mirror} gives no bundle: {error.code}" for mirror, error in poller.mirror_errors.items()]
+    return "; ".join(said)
 
 
 def _split_views(settings: Settings) -> str:

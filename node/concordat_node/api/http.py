@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concordat_node.access.refusals import BodyTooSlow, refusal
 from concordat_node.api.door import NodeDoor
+from concordat_trust.bundle.serving import BUNDLE_PATH, ServedBundle
 from concordat_trust.join_ping import PATH as PING_PATH
 from concordat_trust.peer_message import PATH as PEER_PATH
 from concordat_trust.wire.transport import WireRequest, WireResponse
@@ -80,6 +81,8 @@ def node_app(
     routers: Sequence[APIRouter] = (),
     peers: Handle | None = None,
     pings: Handle | None = None,
+    bundle: ServedBundle | None = None,
+    bundle_words: Callable[[], str] = lambda: "",
 ) -> ASGIApp:
     """Return the ASGI application of a node."""
     app = FastAPI(title="Concordat node", docs_url=None, redoc_url=None, openapi_url=None)
@@ -92,6 +95,15 @@ def node_app(
         if handle is not None:
             app.add_api_route(path, _route(handle), methods=["POST"])
 
+    if bundle is not None:
+        served = bundle
+
+        @app.get(BUNDLE_PATH + "{name:path}")
+        async def bundle_file(name: str) -> Response:
+            data = served.file(name)
+            headers = {"cache-control": "no-store"}
+            return Response(data or b"", 404 if data is None else 200, headers, media_type="application/octet-stream")
+
     @app.get("/livez")
     async def livez() -> Response:
         return Response("alive\n", media_type="text/plain")
@@ -99,7 +111,8 @@ def node_app(
     @app.get("/readyz")
     async def readyz() -> Response:
         ready = is_ready()
-        return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
+        text = ("ready\n" if ready else "not ready\n") + bundle_words()
+        return Response(text, 200 if ready else 503, media_type="text/plain")
 
     for router in routers:
         app.include_router(router)

@@ -23,7 +23,8 @@ CHUNK_BYTES = 65_536
 class HttpFetcher(FetcherInterface):
     """Fetches over one kept connection at a time; not to be shared between threads."""
 
-    def __init__(self, *, ca_file: str | None = None) -> None:
+    def __init__(self, *, ca_file: str | None = None, timeout_s: float = SOCKET_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
         self._origin = ("", "", 0)
@@ -80,9 +81,9 @@ class HttpFetcher(FetcherInterface):
         self.close()
         scheme, host, port = origin
         if scheme == "https":
-            self._connection = http.client.HTTPSConnection(host, port, timeout=SOCKET_TIMEOUT_S, context=self._tls)
+            self._connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._tls)
         elif scheme == "http":
-            self._connection = http.client.HTTPConnection(host, port, timeout=SOCKET_TIMEOUT_S)
+            self._connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
         else:
             raise ValueError("a mirror is reached over https or http")
         self._origin = origin
@@ -92,7 +93,7 @@ class HttpFetcher(FetcherInterface):
 class RecordingFetcher(FetcherInterface):
     """Remembers what another fetcher brought, by name below `base`: files that the TUF client refused, to be named.
 
-    Asks for no further file once `is_late`.
+    Asks for no file twice, and for none once `is_late`.
     """
 
     def __init__(self, inner: FetcherInterface, base: str, *, is_late: Callable[[], bool]) -> None:
@@ -100,12 +101,22 @@ class RecordingFetcher(FetcherInterface):
         self._base = base
         self._is_late = is_late
         self.files: dict[str, bytes] = {}
+        self._absent: dict[str, DownloadHTTPError] = {}
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        name = url.removeprefix(self._base)
+        if name in self._absent:
+            raise self._absent[name]
+        if name in self.files:
+            return iter([self.files[name]])
         if self._is_late():
             raise DownloadError(f"no time is left for {url}")
-        data = b"".join(self._inner.fetch(url))
+        try:
+            data = b"".join(self._inner.fetch(url))
+        except DownloadHTTPError as error:
+            self._absent[name] = error
+            raise
         if len(data) > FETCH_BYTES_MAX:
             raise DownloadError(f"{url} is too large")
-        self.files[url.removeprefix(self._base)] = data
+        self.files[name] = data
         return iter([data])

@@ -8,6 +8,10 @@ A mirror may withhold what is new and still serve a valid bundle. So each poll a
 is older than the one in hand is refused, so the newest of them stands, and a mirror that hides a suspension hides it
 from nobody who also asks an honest one. With nothing new this costs two small files for each mirror.
 
+Nodes serve the bundle they have in force, and each poll asks one of them too, all in turn; when no mirror gives a
+bundle, it asks up to PEERS_ASKED_MAX. A node is believed no more than a mirror. So who holds every mirror still hides
+nothing for long from a party that reaches an honest node.
+
 First contact needs the root fingerprint and a mirror, and trusts nothing else: there is no trust on first use.
 """
 
@@ -53,6 +57,10 @@ from concordat_trust.errors import ConcordatError
 POLL_INTERVAL_S = 20.0
 POLL_JITTER_S = 4.0
 MIRRORS_MAX = 8
+PEERS_ASKED_MAX = 4
+PEER_TIMEOUT_S = 3.0
+PEER_DEADLINE_S = 10.0
+"""A node that is away must not hold up the next poll of the mirrors."""
 MIRROR_DEADLINE_S = 120.0
 """After how long a mirror is asked for no further file in one poll: a slow one must not stand before the next."""
 _log = logging.getLogger(__name__)
@@ -84,16 +92,21 @@ class BundlePoller:
         clock: Callable[[], int],
         jitter: Callable[[], float],
         fetcher: FetcherInterface | None = None,
+        peers: Callable[[TrustedBundle], Sequence[str]] = lambda _: (),
+        peer_fetcher: FetcherInterface | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if len(mirrors) > MIRRORS_MAX:
             raise RuntimeError(f"a party asks at most {MIRRORS_MAX} mirrors")
         self._root_sha256 = root_sha256
-        self._mirrors = tuple(mirror if mirror.endswith("/") else mirror + "/" for mirror in mirrors)
+        self._mirrors = tuple(map(_with_slash, mirrors))
         self._state = state
         self._clock = clock
         self._jitter = jitter
         self._fetcher = HttpFetcher() if fetcher is None else fetcher
+        self._peers = peers
+        self._peer_fetcher = self._fetcher if peer_fetcher is None else peer_fetcher
+        self._turn = int(jitter() * 1_000)
         self._monotonic = monotonic
         self._current: TrustedBundle | None = None
         self._memory: BundleMemory | None = None
@@ -101,6 +114,8 @@ class BundlePoller:
         """Why the last poll brought nothing; None when it was good."""
         self.mirror_errors: Mapping[str, ConcordatError] = {}
         """What was wrong at the last poll, by mirror: `bundle_rollback` is one that stays behind the others."""
+        self.peer_errors: Mapping[str, ConcordatError] = {}
+        """The same of the nodes that were asked; one that is a poll behind is nothing unusual."""
 
     def bundle(self) -> TrustedBundle:
         """Return the bundle in force. Raises: BundleUnavailable, BundleExpired (fail closed)."""
@@ -129,26 +144,43 @@ class BundlePoller:
             return None
 
     def poll(self) -> TrustedBundle:
-        """Return the newest bundle of all mirrors; one good mirror is enough. Blocking.
+        """Return the newest bundle of all mirrors and of some nodes; a good one is enough. Blocking.
 
         Raises: the error of the last mirror when none was good, a RefusedDocument or a MirrorUnreachable.
         """
-        errors: dict[str, ConcordatError] = {}
-        newest: TrustedBundle | None = None
-        for mirror in self._mirrors:
-            try:
-                newest = self._poll(mirror)
-            except ConcordatError as failed:
-                errors[mirror] = failed
-            finally:
-                if isinstance(self._fetcher, HttpFetcher):
-                    self._fetcher.close()
+        newest, errors = self._newest(self._mirrors, self._fetcher, deadline_s=MIRROR_DEADLINE_S)
         self._remember(errors)
+        of_peers, self.peer_errors = self._newest(
+            self._next_peers(are_mirrors_good=newest is not None), self._peer_fetcher, deadline_s=PEER_DEADLINE_S
+        )
+        newest = of_peers or newest
         if newest is None:
             self.last_error = next(reversed(errors.values()), BundleUnavailable())
             raise self.last_error
         self.last_error = None
         return newest
+
+    def _newest(
+        self, addresses: Sequence[str], fetcher: FetcherInterface, *, deadline_s: float
+    ) -> tuple[TrustedBundle | None, dict[str, ConcordatError]]:
+        errors: dict[str, ConcordatError] = {}
+        newest: TrustedBundle | None = None
+        for address in addresses:
+            try:
+                newest = self._poll(address, fetcher, deadline_s)
+            except ConcordatError as failed:
+                errors[address] = failed
+            finally:
+                if isinstance(fetcher, HttpFetcher):
+                    fetcher.close()
+        return newest, errors
+
+    def _next_peers(self, *, are_mirrors_good: bool) -> Sequence[str]:
+        # Their addresses come from the last verified bundle, also when that has expired: what they serve is verified.
+        peers = [] if self._current is None else [*map(_with_slash, self._peers(self._current))]
+        asked = min(len(peers), 1 if are_mirrors_good else PEERS_ASKED_MAX)
+        first, self._turn = self._turn, self._turn + asked
+        return [peers[(first + n) % len(peers)] for n in range(asked)]
 
     def _remember(self, errors: Mapping[str, ConcordatError]) -> None:
         before = {mirror: error.code for mirror, error in self.mirror_errors.items()}
@@ -184,11 +216,13 @@ class BundlePoller:
                 _log.warning("bundle poll failed: %s", error.code)
             await asyncio.sleep(POLL_INTERVAL_S + POLL_JITTER_S * (2 * self._jitter() - 1))
 
-    def _poll(self, mirror: str) -> TrustedBundle:
-        give_up_at = self._monotonic() + MIRROR_DEADLINE_S
-        fetcher = RecordingFetcher(self._fetcher, mirror, is_late=lambda: self._monotonic() >= give_up_at)
+    def _poll(self, mirror: str, inner: FetcherInterface, deadline_s: float) -> TrustedBundle:
+        give_up_at = self._monotonic() + deadline_s
+        fetcher = RecordingFetcher(inner, mirror, is_late=lambda: self._monotonic() >= give_up_at)
         at = self._clock()
         try:
+            if self._current is not None and self._has_nothing_new(self._current, fetcher, mirror):
+                return self._current
             places = Places.of_mirror(mirror, self._state / "tuf")
             updater = ClockedUpdater(places, fetcher=fetcher, bootstrap=self._first_root(fetcher, mirror), at=at)
             updater.refresh()
@@ -207,6 +241,18 @@ class BundlePoller:
         write_atomically(self._state / "bundle.zip", archive_bytes(bundle.files))
         write_atomically(self._state / "memory.json", bundle.memory.to_bytes())
         return bundle
+
+    def _has_nothing_new(self, current: TrustedBundle, fetcher: FetcherInterface, mirror: str) -> bool:
+        """Tell whether the mirror serves exactly the state in hand; the client workflow is not needed then."""
+        if self._clock() >= current.expires_at:
+            return False
+        try:
+            fetcher.download_bytes(f"{mirror}{current.view.root + 1}.root.json", BYTES_MAX["root"])
+        except DownloadHTTPError as error:
+            is_newest_root = error.status_code in (403, 404)
+            timestamp = fetcher.download_bytes(f"{mirror}timestamp.json", BYTES_MAX["timestamp"])
+            return is_newest_root and timestamp == current.files["timestamp.json"]
+        return False
 
     def _first_root(self, fetcher: FetcherInterface, mirror: str) -> bytes:
         kept = self._state / "tuf" / "metadata" / "root_history" / "1.root.json"
@@ -258,3 +304,7 @@ class BundlePoller:
         self._memory = bundle.memory
         self._current = bundle
         return bundle
+
+
+def _with_slash(address: str) -> str:
+    return address if address.endswith("/") else address + "/"
