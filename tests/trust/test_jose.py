@@ -470,3 +470,43 @@ def test_nothing_else_imports_the_library_underneath() -> None:
     assert [path.name for path in files if re.search(r"^\s*(from|import) jwt\b", path.read_text(), re.MULTILINE)] == [
         "jose.py"
     ]
+
+
+# What a mutant of `jose` would change and no test above would notice.
+
+
+def test_a_caller_that_compares_the_audience_itself_still_gets_one_of_the_right_form() -> None:
+    assert code_of(resigned(aud=5), audience=None) == "token_claim_invalid"
+
+
+def test_the_form_of_the_issue_time_is_told_before_the_audience() -> None:
+    assert code_of(resigned(iat=-1, aud=["vitalis"])) == "token_claim_invalid"
+
+
+def test_a_kind_of_token_without_an_id_needs_none() -> None:
+    claims = without(CLAIMS, "jti")
+    assert (
+        jose.verify(
+            jose.sign(claims, key=KEY, typ=TYP),
+            typ=TYP,
+            resolve=keys_for(make_directory(), "query_token"),
+            now=NOW,
+            leeway_s=30,
+            lifetime_max_s=120,
+            required=(),
+            audience=NORTH,
+        )
+        == claims
+    )
+
+
+def test_a_key_id_is_exactly_a_thumbprint() -> None:
+    assert code_of(with_header({**HEADER, "kid": KEY.key_id + "A"})) == "token_header_invalid"
+
+
+def test_the_first_second_of_1970_is_a_time_and_one_second_a_lifetime() -> None:
+    assert verify(resigned(iat=0, exp=1), now=0)["exp"] == 1
+
+
+def test_a_key_id_is_told_unverified() -> None:
+    assert jose.unverified_key_id(jose.sign(CLAIMS, key=KEY, typ=TYP)) == KEY.key_id
