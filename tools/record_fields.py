@@ -122,6 +122,11 @@ POLICY = RecordPart(
         _may("discoverable", "`summary`: who lacks something that can be granted sees a summary; else `none`"),
         _may("summary_metrics", "true: the summary shows evaluations; else false"),
         _may("relay_may_read", "true: need not be sealed against the coordinator (sensitivity 0 and 1); else false"),
+        _may(
+            "lineage",
+            "`open`: ids of others in its edges may be told, and others be asked what came from it; `complete`: and "
+            "nothing is left out; else `closed`",
+        ),
         _must("embargo_until", "day before which nobody sees it, or null"),
         _must("status", "`active`, or it is shown to nobody"),
     ),

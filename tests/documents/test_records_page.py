@@ -66,6 +66,7 @@ WHOLE: dict[str, dict[str, Any]] = {
             "discoverable": "summary",
             "summary_metrics": True,
             "relay_may_read": True,
+            "lineage": "complete",
             "embargo_until": None,
             "status": "active",
             "modifiers": [{"code": "DUO:0000022", "parameters": [{"name": "country", "value": "FR"}]}],
