@@ -196,7 +196,7 @@ def membership_page() -> str:
     lines = [
         "# The life of a membership\n",
         "Every command that signs or publishes something about a member goes by this table, and nothing leads around",
-        "it (`tests/trust/test_life_membership.py`).\n",
+        "it (`tests/trust/test_life_membership.py`). The commands: [join](../join.md).\n",
         "| state | meaning |\n|---|---|",
         *(f"| {state} | {meaning} |" for state, meaning in MEANING.items()),
         "\n| from | event | to | who | keyholders' signatures |\n|---|---|---|---|---|",

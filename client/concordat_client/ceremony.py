@@ -7,8 +7,8 @@
     repository/                          what is served; holds no secret
     root.sha256                          the fingerprint to be handed over by another channel
 
-In one place, all keys are made on one machine: right for a demonstration and a pilot. Keyholders apart come with the
-life of the bundle; the signatures are the same.
+In one place, all keys are made on one machine: right for a demonstration and a trial. Keyholders apart begin with their
+public parts (`life_actions.init_apart`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def hold_ceremony(topology_file: bytes, folder: Path, *, statistics: bytes, at: 
     """
     topology = parse_topology(topology_file)
     keys = make_keys(topology, SigningKey.generate)
-    files = found_network(topology.policy, topology.profiles, keys, statistics=statistics, at=at)
+    files = found_network(
+        topology.policy, topology.profiles, keys, statistics=statistics, at=at, names=topology.keyholders
+    )
     root_sha256 = sha256_hex(files["1.root.json"])
     verify_bundle(files, root_sha256=root_sha256, at=at)
     _make_folder(folder)

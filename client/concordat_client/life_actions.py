@@ -203,7 +203,9 @@ def _sign(bundle: TrustedBundle, prepared: Prepared, arguments: argparse.Namespa
     key = load_key(arguments.key)
     signatures = sign_documents(prepared.documents, _confirmed(key, words, arguments))
     write_new(out, Approval(bundle.network.id, bundle.root_sha256, prepared.change, signatures).to_bytes())
-    return _signed(words, out, keyholder_name(root_of(bundle), key.key_id), threshold_of(bundle), arguments)
+    root = root_of(bundle)
+    known = root if key.key_id in root.keys else prepared.root
+    return _signed(words, out, keyholder_name(known, key.key_id), threshold_of(bundle), arguments)
 
 
 def _require_tested(bundle: TrustedBundle, application: Application, arguments: argparse.Namespace) -> None:

@@ -34,6 +34,8 @@ ROOT_LIFETIME_S: Final = 365 * DAY_S
 TARGETS_LIFETIME_S: Final = 30 * DAY_S
 SUSPENDED_LIFETIME_S: Final = 30 * DAY_S
 MEMBER_LIFETIME_S: Final = 90 * DAY_S
+KEYHOLDER_NAMES: Final = "x-concordat-keyholders"
+"""In a root: key id → name, so that people can be told who signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,11 @@ def found_network(
     *,
     statistics: bytes,
     at: int,
+    names: Sequence[str] = (),
 ) -> Files:
-    """Return the complete first state of a network: every role at version 1."""
+    """Return the complete first state of a network: every role at version 1; `names` are those of the keyholders."""
     quorum = keys.keyholders[: keys.threshold]
-    files = sign_root(keys, signers=quorum, version=1, at=at)
+    files = sign_root(keys, signers=quorum, version=1, at=at, names=names)
     entities = {m.id: (keys.members[m.id].entity,) for m in network.members}
     files |= sign_targets(
         network, entities, statistics=statistics, keyholders=keys.keyholders, signers=quorum, version=1, at=at
@@ -84,7 +87,9 @@ def found_network(
     return files | renew(files, online=keys.online, at=at)
 
 
-def sign_root(keys: NetworkKeys, *, signers: Sequence[Signer], version: int, at: int) -> Files:
+def sign_root(
+    keys: NetworkKeys, *, signers: Sequence[Signer], version: int, at: int, names: Sequence[str] = ()
+) -> Files:
     """Return `<version>.root.json`; a later root also needs the signatures of the keyholders before it."""
     listed: dict[str, Key] = {k.key_id: tuf_key(k) for k in (*keys.keyholders, keys.online)}
     quorum = [k.key_id for k in keys.keyholders]
@@ -97,6 +102,8 @@ def sign_root(keys: NetworkKeys, *, signers: Sequence[Signer], version: int, at:
     root = Root(
         version=version, expires=expiry(at, ROOT_LIFETIME_S), keys=listed, roles=roles, consistent_snapshot=True
     )
+    if names:
+        root.unrecognized_fields[KEYHOLDER_NAMES] = dict(zip(quorum, map(str, names), strict=True))
     return {f"{version}.root.json": sign_metadata(root, signers)}
 
 

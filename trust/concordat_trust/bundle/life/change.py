@@ -22,10 +22,11 @@ from concordat_trust.bundle.life.application import APPLICATION_BYTES_MAX, Appli
 from concordat_trust.bundle.life.errors import ApprovalInvalid, ChangeOutdated, ChangeRefused, ChangeTooOld
 from concordat_trust.bundle.life.membership import require, standing
 from concordat_trust.bundle.life.parts import PublicPart, read_part
-from concordat_trust.bundle.life.state import KEYHOLDER_NAMES, keyholder_name, root_of, targets_of
+from concordat_trust.bundle.life.state import keyholder_name, root_of, targets_of
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.policy import MayAssert, MemberPolicy, read_may_assert
 from concordat_trust.bundle.repository import (
+    KEYHOLDER_NAMES,
     ROOT_LIFETIME_S,
     SUSPENDED_LIFETIME_S,
     TARGETS_LIFETIME_S,

@@ -14,10 +14,10 @@ from typing import Final
 from concordat_trust.bundle.life.change import Document
 from concordat_trust.bundle.life.errors import ChangeRefused, ChangeTooOld, StatisticsMismatch
 from concordat_trust.bundle.life.parts import PublicPart, read_part
-from concordat_trust.bundle.life.state import KEYHOLDER_NAMES
 from concordat_trust.bundle.metadata import DAY_S, KEYHOLDER_THRESHOLD_MIN
 from concordat_trust.bundle.policy import NetworkPolicy, parse_network, suspended_bytes
 from concordat_trust.bundle.repository import (
+    KEYHOLDER_NAMES,
     ROOT_LIFETIME_S,
     SUSPENDED_LIFETIME_S,
     TARGETS_LIFETIME_S,

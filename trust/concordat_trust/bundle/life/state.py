@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from concordat_trust.bundle.metadata import BYTES_MAX, parse_metadata, public_keys
+from concordat_trust.bundle.repository import KEYHOLDER_NAMES
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.bundle.tuf_api import Root, Targets
 from concordat_trust.ids import KeyId
-
-KEYHOLDER_NAMES: Final = "x-concordat-keyholders"
-"""In a root that keyholders founded apart: key id → name, so that people can be told who signed."""
 
 
 def root_of(bundle: TrustedBundle) -> Root:
