@@ -21,19 +21,6 @@ _DESCRIPTION = (
     "Walk what a record came from (--up), or what came from it (--down), across organizations. Each edge is the word "
     "of the organization that asserts it. The walk stops at what is not shown to you and never goes around it."
 )
-_STATES = {
-    "not_shown": "not shown: there is no such record, or it is not for you; the walk stops here",
-    "no_answer": "its organization did not answer",
-    "not_a_member": "its organization is not in this network",
-    "not_asked": "not asked any more",
-}
-_STOPPED = {
-    "depth": "the depth that was asked for",
-    "vertices": "the largest number of records",
-    "time": "its time",
-    "size": "the size that a walk may have",
-    "rounds": "the number of rounds that a walk may have",
-}
 _ENDS_HERE = {"closed": "; stops here: its owner does not let its lineage be told, so nobody else was asked about it"}
 _UP = {
     "fine_tuned_from": "fine-tuned from",
@@ -107,25 +94,14 @@ def _print(result: JsonObject, arguments: argparse.Namespace) -> None:
 
 def picture_lines(picture: Mapping[str, Json]) -> Iterator[str]:
     """Yield the tree of a picture; a record that was met before is named and not unfolded again."""
-    from concordat_client.plain_text import plain
     from concordat_client.render import objects
+    from concordat_trust.lineage_words import CAVEAT, open_ends
 
     tree = _Tree(picture)
     yield from tree.lines(str(picture.get("start")), "")
-    if picture.get("missing"):
-        missing = ", ".join(plain(str(org)) for org in _texts(picture.get("missing")))
-        yield f"Incomplete: no answer from {missing}; there may be more."
-    if picture.get("cut"):
-        cut = ", ".join(plain(str(org)) for org in _texts(picture.get("cut")))
-        yield f"Incomplete: the list of {cut} was cut; it knows of more records than one answer carries."
-    for reason in _texts(picture.get("stopped_by")):
-        yield f"The walk ended at {_STOPPED.get(reason, 'a limit')}; there may be more."
+    yield from open_ends(picture)
     if objects(picture.get("vertices")):
-        yield "Organizations tell as much of a lineage as their policies let them; what is not told is not counted."
-
-
-def _texts(value: Json) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
+        yield CAVEAT
 
 
 class _Tree:
@@ -154,10 +130,11 @@ class _Tree:
 
     def _words(self, asset_id: str, vertex: Mapping[str, Json]) -> str:
         from concordat_client.plain_text import plain
+        from concordat_trust.lineage_words import state_words
 
         state = str(vertex.get("state"))
         if state != "shown":
-            return f"{plain(asset_id)}: {_STATES.get(state, plain(state))}"
+            return f"{plain(asset_id)}: {state_words(state)}"
         title = plain(vertex.get("title") or "(title not shown)")
         said = "; its owner says that nothing is left out" if vertex.get("owner_says_complete") is True else ""
         ends = _ENDS_HERE.get(str(vertex.get("ends_here")), "")
@@ -166,10 +143,11 @@ class _Tree:
     def _edge_words(self, edge: Mapping[str, Json]) -> str:
         from concordat_client.plain_text import plain
         from concordat_client.render import objects
+        from concordat_trust.lineage_words import UNCONFIRMED
 
         relation = str(edge.get("relation"))
         words = (_UP if self._is_up else _DOWN).get(relation, plain(relation))
         by = objects(edge.get("asserted_by"))
         who = " and ".join(f"{plain(str(item.get('organization')))} ({item.get('asserted_on')})" for item in by)
-        doubt = "" if edge.get("confirmed") is True else "; the other side does not confirm it"
+        doubt = "" if edge.get("confirmed") is True else f"; {UNCONFIRMED}"
         return f"{words} — asserted by {who}{doubt}"

@@ -132,12 +132,15 @@ def hit_lines(number: int, record: Object, obligations: Obligations) -> Iterator
         yield "   you must: " + ", ".join(marks)
 
 
+_LEVELS = {"FULL": "shown to you in full", "SUMMARY": "shown to you in summary"}
+
+
 def record_lines(record: Object) -> Iterator[str]:
     """Return the lines of one record in full."""
     yield _or_masked(record, "title")
     yield f"  {plain(record.get('id'))}"
     owner = f"{plain(record.get('kind'))} of {plain(record.get('organization'))}"
-    yield f"  {owner}, shown at level {plain(record.get('level'))}"
+    yield f"  {owner}, {_LEVELS.get(str(record.get('level')), plain(record.get('level')))}"
     for field in ("summary", "description", "task", "framework", "modality", "license", "origin", "created", "version"):
         if field in record and record[field] != "":
             yield f"  {field:<12} {_or_masked(record, field)}"

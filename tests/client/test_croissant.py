@@ -106,7 +106,7 @@ def test_conditions_of_use_and_of_access_are_told() -> None:
     assert usage[2]["description"] == "region=DE"
     access = str(document["conditionsOfAccess"])
     for told in (
-        "level FULL",
+        "disclosed in full by north-hospital",
         "not shown: contact",
         "agreement_missing, from contracts office",
         "Cite the trial.",

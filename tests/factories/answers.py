@@ -47,7 +47,7 @@ from concordat_trust.log_proof import grow, node_hash
 from concordat_trust.merge import Reported, merge
 from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Purpose, Question, candidate_count
-from concordat_trust.ranking import impacts_of_card, matches_text, order_key, query_terms, sort_key
+from concordat_trust.ranking import impacts_of_card, matches_text, named_key, order_key, query_terms, sort_key
 from concordat_trust.receipt import Receipt
 from concordat_trust.records import ASSET_FIELDS
 from concordat_trust.sealing import SealContext, SealingKey, open_record, seal_record
@@ -157,13 +157,21 @@ def in_order(network: TestNetwork, question: Question, records: Sequence[JsonObj
     """Return the records that match the text, in the order of an answer."""
     statistics = network.bundle.statistics
     terms = query_terms(question.text, statistics)
-    found = [record for record in records if matches_text(terms, impacts_of_card(record, statistics))]
+    found = [record for record in records if not terms or matches_text(terms, impacts_of_card(record, statistics))]
 
     def key(record: JsonObject) -> tuple[bool, int, str, str]:
         name = str(record["id"])
-        return order_key(question.sort, sort_key(question, record, terms, statistics), tie_key(name), name)
+        return order_key(question.sort, _key(question, record, network), tie_key(name), name)
 
     return sorted(found, key=key)
+
+
+def _key(question: Question, record: JsonObject, network: TestNetwork) -> int | None:
+    # These nodes answer by id only what the part names.
+    if question.operation == "lineage":
+        return named_key(question, is_named=True)
+    statistics = network.bundle.statistics
+    return sort_key(question, record, query_terms(question.text, statistics), statistics)
 
 
 def make_attestation(
@@ -180,7 +188,6 @@ def make_attestation(
     ordered = in_order(network, question, records)
     released = ordered if question.operation == "assets" else ordered[: candidate_count(question)]
     statistics = network.bundle.statistics
-    terms = query_terms(question.text, statistics)
     good = Attestation(
         organization=OrgId.parse(org),
         home=HOME,
@@ -201,7 +208,7 @@ def make_attestation(
         candidates=tuple(
             Candidate(
                 record_commitment(record, salt_of(record)),
-                sort_key(question, record, terms, statistics),
+                _key(question, record, network),
                 tie_key(str(record["id"])),
             )
             for record in released

@@ -31,7 +31,8 @@ from concordat_node.home.mint import HomeKeys
 from concordat_node.home.settings import parse_home_settings
 from concordat_node.portal.api import build_portal_router
 from concordat_trust.canonical import JsonObject
-from concordat_trust.ids import OrgId
+from concordat_trust.ids import AssetId, OrgId
+from concordat_trust.records import fields_of
 from concordat_trust.wire.transport import Feed, WireRequest, WireResponse
 from tests.factories.answers import NORTH, VITALIS, asset_id, demo_network, make_asset, make_card, make_evaluation
 from tests.factories.home import HOME, HOME_KEY, Routed, home_settings_json
@@ -94,10 +95,25 @@ def portal_assets() -> dict[OrgId, list[JsonObject]]:
             }
         ],
     }
-    return {
+    assets = {
         org: [make_asset(org, "x", **{**(more if card["level"] == "FULL" else {}), **card}) for card in cards]
         for org, cards in portal_cards().items()
     }
+    arm = make_card(NORTH, "arm", id=asset_id(NORTH, "arm", "dataset"), kind="dataset", evaluations=[])
+    title = "RESPIRE-SIM trial, arm of north-hospital"
+    return {**assets, NORTH: [*assets[NORTH], make_asset(NORTH, "x", **{**arm, "title": title})]}
+
+
+def portal_vertices() -> dict[OrgId, list[JsonObject]]:
+    """Return the vertices of one edge: what "sepsis" was trained on, which both ends say."""
+    model, arm = asset_id(NORTH, "sepsis"), asset_id(NORTH, "arm", "dataset")
+    edge: JsonObject = {"relation": "trained_on", "source": model, "target": arm, "asserted_on": "2026-03-01"}
+    more: JsonObject = {"edges": [edge], "complete": True}
+    titles = {model: "Clinical sepsis model", arm: "RESPIRE-SIM trial, arm of north-hospital"}
+    vertices = [make_card(NORTH, "x", id=one, kind=AssetId.parse(one).kind, title=titles[one]) for one in titles]
+    fields = fields_of("lineageVertex")
+    vertices = [{field: ({**more, **vertex}).get(field) for field in fields} for vertex in vertices]
+    return {NORTH: [{**vertices[0]}, {**vertices[1], "edges": []}]}
 
 
 @dataclass
@@ -107,6 +123,7 @@ class Relay:
     network: TestNetwork
     cards: Mapping[OrgId, list[JsonObject]] = field(default_factory=portal_cards)
     assets: Mapping[OrgId, list[JsonObject]] = field(default_factory=portal_assets)
+    vertices: Mapping[OrgId, list[JsonObject]] = field(default_factory=portal_vertices)
     changes: dict[str, object] = field(default_factory=dict)
     delay_s: float = 0.0
     pace_s: float = 0.0
@@ -115,8 +132,9 @@ class Relay:
     async def exchange(self, endpoint: str, request: WireRequest, *, deadline_s: float, bytes_max: int) -> WireResponse:
         self.asked += 1
         await asyncio.sleep(self.delay_s)
-        is_search = b'\\"operation\\":\\"search\\"' in request.body
-        honest = FakeCoordinator(self.network, cards=self.cards if is_search else self.assets, **self.changes)  # type: ignore[arg-type]  # a test's own changes
+        records = {"search": self.cards, "assets": self.assets, "lineage": self.vertices}
+        (operation,) = [name for name in records if f'\\"operation\\":\\"{name}\\"'.encode() in request.body]
+        honest = FakeCoordinator(self.network, cards=records[operation], **self.changes)  # type: ignore[arg-type]  # a test's own changes
         return await honest.exchange(endpoint, request, deadline_s=deadline_s, bytes_max=bytes_max)
 
     async def stream(

@@ -31,6 +31,7 @@ from tests.factories.streaming import STREAM_HEADERS
 from tests.federation.test_promise_3_non_interference import FacetKeysOfEverything, TotalBeforeFilter
 from tests.federation.worlds import Pair, make_pair
 from tests.portal.browsing import Browser
+from tests.portal.test_lineage import WALK, settled
 from tests.portal.test_searching import events_of
 
 NETWORK = make_network()
@@ -129,6 +130,8 @@ async def _seen(at_home: TestHome) -> dict[str, str]:
             seen[f"events {sentence}"] = await events_without_order(browser, path)
             for number, record in enumerate((await browser.records(path))[:RECORDS_OPENED]):
                 seen[f"record {number} of {sentence}"] = (await browser.get(record)).text
+                if number == 0:
+                    seen[f"lineage of {sentence}"] = await _lineage(browser, record)
     seen.update(await _seen_by_a_program(at_home))
     await at_home.home.stop()
     at_home.home.close()
@@ -138,6 +141,16 @@ async def _seen(at_home: TestHome) -> dict[str, str]:
 def comparable(text: str) -> str:
     """Return a page without what may differ."""
     return _EXCLUDED.sub("", text)
+
+
+async def _lineage(browser: Browser, record: str) -> str:
+    """Return a record's page with both directions of its lineage."""
+    (action,) = WALK.findall((await browser.get(record)).text)
+    for direction in ("up", "down"):
+        await browser.post(action, direction=direction)
+    page = await settled(browser, record)
+    assert page.count('class="walk"') == 2
+    return page
 
 
 async def events_without_order(browser: Browser, path: str) -> str:

@@ -161,9 +161,9 @@ def test_an_origin_is_asked_once_in_a_session(sessions: SessionStore, jobs: JobS
     first, is_new = jobs.begin(new, session, now=NOW)
     assert is_new
     assert jobs.begin(new, session, now=NOW) == (first, False)
-    assert jobs.asked_before(new, session, now=NOW) == first
+    assert jobs.asked_before("search/record", session, now=NOW) == first
     other = sessions.open(PERSON, now=NOW)[1]
-    assert jobs.asked_before(new, other, now=NOW) is None
+    assert jobs.asked_before("search/record", other, now=NOW) is None
     assert jobs.begin(new, other, now=NOW)[1]
 
 
@@ -176,8 +176,8 @@ def test_one_that_failed_makes_room_for_a_person_who_asks_again(jobs: JobStore, 
     jobs.append(failed, {"entry": 1})
     jobs.fail(failed, QuestionFailed())
     assert jobs.begin(OPENED, session, now=NOW) == (failed, False)
-    assert jobs.asked_before(OPENED, session, now=NOW) == failed
-    assert jobs.asked_before(AGAIN, session, now=NOW) is None
+    assert jobs.asked_before(OPENED.origin, session, now=NOW) == failed
+    assert jobs.asked_before(AGAIN.origin, session, now=NOW, is_again=True) is None
     fresh, is_new = jobs.begin(AGAIN, session, now=NOW)
     assert is_new
     assert fresh != failed
@@ -192,7 +192,7 @@ def test_one_that_runs_or_is_done_is_never_asked_again(jobs: JobStore, session: 
     first, _ = jobs.begin(OPENED, session, now=NOW)
     if is_done:
         jobs.finish(first, result=b"{}", answer=b"{}", ends_at=NOW + 100)
-    assert jobs.asked_before(AGAIN, session, now=NOW) == first
+    assert jobs.asked_before(AGAIN.origin, session, now=NOW, is_again=True) == first
     assert jobs.begin(AGAIN, session, now=NOW) == (first, False)
     assert jobs.load(first, session, now=NOW).state == ("done" if is_done else "running")
 
@@ -213,8 +213,8 @@ def test_asking_again_leaves_what_failed_for_others_alone(
 def test_one_whose_time_is_over_is_asked_anew(jobs: JobStore, session: Session) -> None:
     first, _ = jobs.begin(OPENED, session, now=NOW)
     jobs.finish(first, result=b"{}", answer=b"{}", ends_at=NOW + 100)
-    assert jobs.asked_before(OPENED, session, now=NOW + 99) == first
-    assert jobs.asked_before(OPENED, session, now=NOW + 100) is None
+    assert jobs.asked_before(OPENED.origin, session, now=NOW + 99) == first
+    assert jobs.asked_before(OPENED.origin, session, now=NOW + 100) is None
     assert jobs.begin(OPENED, session, now=NOW + 100)[1]
 
 

@@ -87,6 +87,55 @@ def test_a_journey_from_signing_in_to_a_record_and_out(browser: Browser, site: S
     assert site.relay.asked == 2
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_lineage_is_asked_for_on_the_page_of_its_record_and_leads_to_others(
+    browser: Browser, site: Site, javascript: bool
+) -> None:
+    with watched_page(browser, site.url, site.issuer, java_script_enabled=javascript) as (page, _):
+        sign_in(page, site)
+        ask(page)
+        page.get_by_role("link", name="Clinical sepsis model").click()
+        expect(page.get_by_role("heading", name="Who says so")).to_be_visible()
+        assert site.relay.asked == 2
+        site.relay.delay_s = 0.7  # of two rounds: longer than a page waits
+        page.get_by_role("button", name="Ask what it came from").click()
+        told = page.get_by_role("region", name="What it came from")
+        expect(told).to_contain_text("This record was trained on it North Hospital says so since 2026-03-01")
+        site.relay.delay_s = 0
+        assert not javascript or axe_violations(page) == []
+        assert not javascript or page.url.endswith("#lineage")
+        told.get_by_role("link", name="RESPIRE-SIM trial").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("RESPIRE-SIM trial, arm of north-hospital")
+        page.get_by_role("link", name="Back to the record before").click()
+        expect(told).to_contain_text("This record was trained on it")
+        page.reload()
+        expect(told).to_contain_text("This record was trained on it")
+    assert site.relay.asked == 5  # the search, the record, two rounds of its lineage, the data set
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_person_chooses_how_many_records_a_page_has(browser: Browser, site: Site, javascript: bool) -> None:
+    cards = site.relay.cards
+    site.relay.cards, site.relay.changes = many_cards(), {"is_paging": True}
+    try:
+        with watched_page(browser, site.url, site.issuer, java_script_enabled=javascript) as (page, _):
+            sign_in(page, site)
+            page.get_by_label("Records on a page").select_option("10")
+            ask(page)
+            for number, count in ((1, 10), (2, 10), (3, RECORDS - 20)):
+                expect(page.locator("#records > li")).to_have_count(count)
+                expect(page.get_by_role("heading", name=COMPLETE)).to_be_visible()
+                expect(page.get_by_label("Records on a page")).to_have_value("10")
+                if number < 3:
+                    page.get_by_role("button", name="Next page").click()
+                    expect(page.get_by_role("heading", name=f"Page {number + 1}", exact=True)).to_be_visible()
+            page.goto(f"{site.url}/portal/")
+            expect(page.get_by_label("Records on a page")).to_have_value("10")
+    finally:
+        site.relay.cards = cards
+    assert site.relay.asked == 3
+
+
 @pytest.mark.parametrize(
     ("scheme", "size"),
     [

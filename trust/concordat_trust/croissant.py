@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import RequesterError
+from concordat_trust.times import time_words
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 _DUO_TERMS = "http://purl.obolibrary.org/obo/duo.owl"
@@ -128,8 +129,12 @@ def _version(record: JsonObject) -> JsonObject:
     return {**said, "distribution": [file]}
 
 
+_LEVELS = {"FULL": "in full", "SUMMARY": "in summary"}
+
+
 def _access(record: JsonObject) -> Iterator[str]:
-    yield f"disclosed at level {record.get('level')} by {record.get('organization')}"
+    level = str(record.get("level"))
+    yield f"disclosed {_LEVELS.get(level, f'at level {level}')} by {record.get('organization')}"
     hidden = _list(record.get("masked_fields"))
     if hidden:
         yield f"not shown: {', '.join(map(str, hidden))}"
@@ -142,8 +147,9 @@ def _access(record: JsonObject) -> Iterator[str]:
     agreements = _list(record.get("agreement_ids"))
     if agreements:
         yield f"under the agreements {', '.join(map(str, agreements))}"
-    if record.get("valid_until") is not None:
-        yield f"shown until {record.get('valid_until')} (Unix seconds)"
+    until = record.get("valid_until")
+    if isinstance(until, int):
+        yield f"shown until {time_words(until)}"
 
 
 def _usage(conditions: Json) -> Iterator[Json]:

@@ -129,6 +129,9 @@ def _arm(organization: str, access: Access, *, measures: Named | None = None) ->
     )
 
 
+_ALGORITHM_WORDS: Mapping[Algorithm, str] = {"forest": "random forest", "svc": "support vector"}
+
+
 def _arm_model(
     organization: str,
     algorithm: Algorithm,
@@ -140,7 +143,7 @@ def _arm_model(
 ) -> ModelPlan:
     return ModelPlan(
         name=name,
-        title=f"Treatment response, {algorithm} model of {organization}",
+        title=f"Treatment response, {_ALGORITHM_WORDS.get(algorithm, algorithm)} model of {organization}",
         summary="Predicts the response to the fictional treatment from eight covariates at enrolment.",
         source=f"arm:{organization}",
         algorithm=algorithm,

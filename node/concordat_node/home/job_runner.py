@@ -130,21 +130,25 @@ class JobRunner:
 
         Raises: QuestionsTooMany, NotSignedIn.
         """
-        new, now = asking.new_job(), self._clock()
-        known = await self._run_blocking(lambda: self._jobs.asked_before(new, session, now=now))
-        if known is not None:
-            return known
-        return await self._begin(new, session, lambda running: self._ask(running, asking, session, bundle))
+        return await self._begin(asking.new_job(), session, lambda running: self._ask(running, asking, session, bundle))
 
-    async def start_walk(self, request: LineageRequest, session: Session, bundle: Callable[[], TrustedBundle]) -> str:
-        """Return the id of a job in which a lineage is walked. Raises: QuestionsTooMany, NotSignedIn."""
-        new = NewJob(request.purpose, request.canonical(), str(request.start))
+    async def start_walk(
+        self, request: LineageRequest, session: Session, bundle: Callable[[], TrustedBundle], *, origin: str = ""
+    ) -> str:
+        """Return the id of a job in which a lineage is walked, or was walked before under the same origin.
+
+        Raises: QuestionsTooMany, NotSignedIn.
+        """
+        new = NewJob(request.purpose, request.canonical(), str(request.start), origin, is_again=True)
         return await self._begin(new, session, lambda running: self._walk(running, request, session, bundle))
 
     async def _begin(self, new: NewJob, session: Session, work: Work) -> str:
+        now, again = self._clock(), new.is_again
+        known = await self._run_blocking(lambda: self._jobs.asked_before(new.origin, session, now=now, is_again=again))
+        if known is not None:
+            return known
         place = self._place(session)
         try:
-            now = self._clock()
             place.job_id, is_new = await self._run_blocking(lambda: self._jobs.begin(new, session, now=now))
         except BaseException:
             self._running.remove(place)

@@ -110,7 +110,7 @@ class JobStore:
             # The first statement writes: SQLite begins its transaction there, and two beginnings take turns.
             connection.execute(delete(jobs).where(jobs.c.ends_at <= now))
             _require_session(connection, session)
-            known = _asked_before(connection, session, new, now)
+            known = _asked_before(connection, session, new.origin, now, is_again=new.is_again)
             if known is not None:
                 return known, False
             connection.execute(delete(jobs).where(_under(session, new.origin)))
@@ -131,10 +131,10 @@ class JobStore:
             )
         return job_id, True
 
-    def asked_before(self, new: NewJob, session: Session, *, now: int) -> str | None:
+    def asked_before(self, origin: str, session: Session, *, now: int, is_again: bool = False) -> str | None:
         """Return the job that `begin` would find in the place of a new one, None when it would begin one."""
         with self._engine.connect() as connection:
-            return _asked_before(connection, session, new, now)
+            return _asked_before(connection, session, origin, now, is_again=is_again)
 
     def append(self, job_id: str, data: JsonObject) -> None:
         """Note that an organization has answered. Raises: JobNotFound when nobody keeps the job any more."""
@@ -210,11 +210,11 @@ def _under(session: Session, origin: str) -> ColumnElement[bool]:
     return (jobs.c.session_id == session.session_id) & (jobs.c.origin == origin)
 
 
-def _asked_before(connection: Connection, session: Session, new: NewJob, now: int) -> str | None:
-    if not new.origin:
+def _asked_before(connection: Connection, session: Session, origin: str, now: int, *, is_again: bool) -> str | None:
+    if not origin:
         return None
-    in_place = _under(session, new.origin) & (jobs.c.ends_at > now)
-    if new.is_again:
+    in_place = _under(session, origin) & (jobs.c.ends_at > now)
+    if is_again:
         in_place &= jobs.c.state != "failed"
     found: str | None = connection.execute(select(jobs.c.job_id).where(in_place)).scalar_one_or_none()
     return found

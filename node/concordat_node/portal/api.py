@@ -4,7 +4,8 @@ Rules of this file:
 
 * A search is asked by `POST /portal/search` and by nothing else; it becomes a stored job, and every page, reload and
   event stream reads the job. Its next page is asked for by a form too (`POST /portal/search/{id}/next`), and a record
-  when it is first opened from a search of this session; each once. What failed is asked again by a form alone.
+  when it is first opened from what shows it; its lineage by a form (`POST /portal/search/{id}/lineage`); each once.
+  What failed is asked again by a form alone.
 * Pages need the cookie of a browser's session; a bearer token opens none, and the cookie opens no `/v1`.
 * An error is a page with its code and what to try. Who is not signed in gets the way to sign in.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
@@ -25,21 +27,21 @@ from concordat_node.home.http_status import status_of
 from concordat_node.home.jobs import Job
 from concordat_node.home.requests import parse_search
 from concordat_node.portal.browser import Browsers, SignedInBrowser
-from concordat_node.portal.forms import AskForm, ask_form, read_form
+from concordat_node.portal.forms import AskForm, ask_form, form_of_question, read_form
 from concordat_node.portal.guard import static_headers
-from concordat_node.portal.job_pages import JobPages, asset_asking, is_asset_id, search_asking
+from concordat_node.portal.job_pages import JobPages, is_asset_id, search_asking
 from concordat_node.portal.pages import Pages
 from concordat_node.portal.problems import Problem, problem_of, signin_problem
-from concordat_node.portal.reading import Object, obj
+from concordat_node.portal.reading import obj
+from concordat_node.portal.record_pages import RecordPages, asset_asking
 from concordat_node.portal.static_files import StaticFiles
-from concordat_trust.canonical import parse_object
+from concordat_node.portal.stored import question_of
 from concordat_trust.errors import ConcordatError, RefusedDocument, RequesterError
 from concordat_trust.failure_log import without_texts
 from concordat_trust.words import purpose_words
 
 ROOT = "/portal"
 RECENT_MAX = 8
-QUESTION_BYTES_MAX = 65_536
 _log = logging.getLogger("concordat.node.portal")
 Route = Callable[[Request], Awaitable[Response]]
 
@@ -48,7 +50,8 @@ def build_portal_router(home: Home) -> APIRouter:
     """Return the routes of the portal."""
     files = StaticFiles()
     pages = Pages(home.settings.portal_root)
-    portal, jobs = _Portal(home, pages, files), JobPages(home, pages, Browsers(home))
+    portal, records = _Portal(home, pages, files), RecordPages(home, pages, Browsers(home))
+    jobs = JobPages(home, pages, Browsers(home), records)
     router = APIRouter()
     routes: tuple[tuple[str, str, Route], ...] = (
         ("GET", "/", portal.front),
@@ -62,8 +65,9 @@ def build_portal_router(home: Home) -> APIRouter:
         ("GET", f"{ROOT}/search/{{job_id}}/events", jobs.events),
         ("GET", f"{ROOT}/search/{{job_id}}/answer", jobs.answer),
         ("POST", f"{ROOT}/search/{{job_id}}/next", jobs.next_page),
-        ("GET", f"{ROOT}/search/{{job_id}}/record/{{asset_id}}", jobs.record_page),
-        ("POST", f"{ROOT}/search/{{job_id}}/record/{{asset_id}}", jobs.record_again),
+        ("GET", f"{ROOT}/search/{{job_id}}/record/{{asset_id}}", records.record_page),
+        ("POST", f"{ROOT}/search/{{job_id}}/record/{{asset_id}}", records.record_again),
+        ("POST", f"{ROOT}/search/{{job_id}}/lineage", records.walk),
         ("GET", f"{ROOT}/static/{{name}}", portal.static),
         ("GET", f"{ROOT}/{{rest:path}}", portal.nowhere),
     )
@@ -165,7 +169,7 @@ class _Portal:
             {
                 "job_id": job.job_id,
                 "label": job.label,
-                "purpose": purpose_words(_purpose(job)),
+                "purpose": purpose_words(obj(question_of(job).get("purpose"))),
                 "created_at": job.created_at,
                 "state": job.state,
             }
@@ -177,18 +181,13 @@ class _Portal:
         )
 
     async def _prefilled(self, browser: SignedInBrowser, request: Request) -> AskForm:
-        """Return the form with the purpose of the newest search: nobody is asked the same twice."""
+        """Return the form with the purpose and the page size of the newest search: nobody is asked the same twice."""
         wanted = ask_form({"q": request.query_params.get("q", "")})
         recent = await self._recent(browser)
         if not recent:
             return wanted
-        purpose = _purpose(recent[0])
-        return AskForm(
-            sentence=wanted.sentence,
-            purpose=str(purpose.get("code") or ""),
-            disease=str(purpose.get("disease") or ""),
-            is_commercial=purpose.get("commercial") is True,
-        )
+        before = form_of_question("", question_of(recent[0]))
+        return replace(before, sentence=wanted.sentence, sort=wanted.sort)
 
     async def _recent(self, browser: SignedInBrowser) -> tuple[Job, ...]:
         home, now = self._home, self._home.clock()
@@ -224,7 +223,3 @@ class _Portal:
         path = self._root + request.url.path.removeprefix(ROOT)
         query = f"?{request.url.query}" if request.url.query else ""
         return f"{path}{query}" if request.method == "GET" else f"{self._root}/"
-
-
-def _purpose(job: Job) -> Object:
-    return obj(parse_object(job.question, bytes_max=QUESTION_BYTES_MAX).get("purpose"))

@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from concordat_node.home.errors import LoginRequestMalformed
+from concordat_node.home.requests import PAGE_SIZE
 from concordat_node.home.sentence import SENTENCE_MAX, SentenceTooLong
-from concordat_node.portal.reading import Object, text
+from concordat_node.portal.reading import Object, number, text
 from concordat_node.portal.search_view import FACETS
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
 from concordat_trust.errors import RequesterError
+from concordat_trust.question import PAGE_SIZE_MAX
 
 FIELDS_MAX = 20
 DISEASE_MAX = 60
+PAGE_SIZES = (10, PAGE_SIZE, PAGE_SIZE_MAX)
+"""What a page offers; anything else that is sent is the ordinary size."""
 SORTS: Mapping[str, tuple[str, JsonObject]] = {
     "relevance": ("Best match first", {"by": "relevance"}),
     "newest": ("Newest first", {"by": "created", "order": "desc"}),
@@ -45,6 +49,7 @@ class AskForm:
     disease: str = ""
     is_commercial: bool = False
     sort: str = "relevance"
+    page_size: int = PAGE_SIZE
 
     def narrowed(self, condition: str) -> AskForm:
         """Return the form with one more condition in its sentence."""
@@ -62,7 +67,15 @@ class AskForm:
         purpose = self.purpose_json()
         sort = SORTS.get(self.sort, SORTS["relevance"])[1]
         facets: list[Json] = list(FACETS)
-        return canonical_bytes({"facets": facets, "purpose": purpose, "sentence": self.sentence, "sort": sort})
+        return canonical_bytes(
+            {
+                "facets": facets,
+                "page_size": self.page_size,
+                "purpose": purpose,
+                "sentence": self.sentence,
+                "sort": sort,
+            }
+        )
 
     def purpose_json(self) -> JsonObject:
         """Return the purpose. Raises: PurposeNotChosen."""
@@ -93,6 +106,7 @@ def ask_form(fields: Mapping[str, str]) -> AskForm:
         disease=fields.get("disease", "")[: DISEASE_MAX + 1],
         is_commercial=fields.get("commercial", "") == "yes",
         sort=fields.get("sort", "relevance")[:20],
+        page_size=next((size for size in PAGE_SIZES if str(size) == fields.get("page-size")), PAGE_SIZE),
     )
 
 
@@ -107,4 +121,5 @@ def form_of_question(label: str, question: Object) -> AskForm:
         disease=text(fields.get("disease")),
         is_commercial=fields.get("commercial") is True,
         sort=sort,
+        page_size=number(question.get("page_size")) or PAGE_SIZE,
     )

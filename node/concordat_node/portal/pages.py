@@ -13,8 +13,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from concordat_node.portal.forms import SORTS, AskForm
+from concordat_node.portal.forms import PAGE_SIZES, SORTS, AskForm
 from concordat_node.portal.static_files import StaticFiles
+from concordat_trust.lineage_words import CAVEAT
 from concordat_trust.plain_text import plain
 from concordat_trust.times import time_words
 from concordat_trust.words import purpose_label
@@ -61,6 +62,8 @@ def _environment(root: str) -> Environment:
         root=root,
         static=lambda name: f"{root}/static/{files.name(name)}",
         purpose_label=purpose_label,
+        caveat=CAVEAT,
+        page_sizes=PAGE_SIZES,
         sorts={name: words for name, (words, _) in SORTS.items()},
     )
     environment.filters["time"] = time_words

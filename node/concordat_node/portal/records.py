@@ -46,6 +46,7 @@ class Evaluation:
     unit: str
     split: str
     dataset: str
+    dataset_id: str
     interval: str
     version: str
 
@@ -174,6 +175,7 @@ def _evaluations(record: Object) -> tuple[Evaluation, ...] | None:
             unit=text(item.get("unit")),
             split=text(item.get("split")),
             dataset=text(item.get("dataset")),
+            dataset_id=text(item.get("dataset_id")),
             interval=_interval(item),
             version=text(item.get("version")),
         )

@@ -42,6 +42,8 @@ function steadily(change) {
 
 function onOrganization(message) {
   const told = JSON.parse(message.data);
+  // The stream begins with what this page may have had from the beginning: it is not shown twice.
+  if (!document.getElementById(`org-${told.organization}`)?.classList.contains("waiting")) return;
   steadily(() => {
     document.getElementById(`org-${told.organization}`)?.replaceWith(fromHtml(told.chip));
     document.getElementById("records")?.append(fromHtml(told.records));
@@ -81,14 +83,14 @@ async function finish() {
   speak(summary, { isLast: true });
 }
 
-function follow(url) {
+function follow(url, whenOver) {
   const source = new EventSource(url);
   let isOver = false;
   const end = () => {
     source.close();
     if (isOver) return;
     isOver = true;
-    finish().catch(() => location.reload());
+    whenOver().catch(() => location.reload());
   };
   source.addEventListener("organization", onOrganization);
   source.addEventListener("done", end);
@@ -99,4 +101,18 @@ function follow(url) {
   });
 }
 
-if (answer?.dataset.events) follow(answer.dataset.events);
+// A lineage that is being walked: its stream tells only that it is over; then its section is shown anew, and nothing else.
+async function showLineage() {
+  const response = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+  const whole = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const waiting of document.querySelectorAll(".walking")) {
+    const { id } = waiting.previousElementSibling;
+    const fresh = whole.getElementById(id)?.parentElement;
+    if (fresh && !fresh.querySelector(".walking")) waiting.parentElement.replaceWith(fresh);
+  }
+}
+
+for (const waiting of document.querySelectorAll("[data-walking]")) {
+  follow(waiting.dataset.walking, showLineage);
+}
+if (answer?.dataset.events) follow(answer.dataset.events, finish);
