@@ -10,11 +10,12 @@ import pytest
 
 from concordat_client.cli import build_parser
 from concordat_client.exits import Exit
-from concordat_client.lineage import _ENDS_HERE, _STOPPED, _exit, picture_lines
+from concordat_client.lineage import _ENDS_HERE, _exit, picture_lines
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.lineage import LineageEdge
 from concordat_trust.lineage_walk import EndsHere, StoppedBy
+from concordat_trust.lineage_words import STOPPED
 from tests.factories.lineage_worlds import ORGANIZATIONS, World, a_model, came_from, walked
 
 ALMA, NORTH, VITALIS = ORGANIZATIONS
@@ -81,7 +82,7 @@ def test_every_reason_for_which_a_walk_ends_has_words(reason: str, words: str) -
 
 
 def test_the_reasons_are_the_ones_that_a_walk_knows() -> None:
-    assert set(_STOPPED) == set(get_args(StoppedBy))
+    assert set(STOPPED) == set(get_args(StoppedBy))
     assert set(_ENDS_HERE) == set(get_args(EndsHere))
 
 
