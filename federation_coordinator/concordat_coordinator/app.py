@@ -19,7 +19,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import uvicorn
@@ -36,10 +36,10 @@ from concordat_trust.bundle import TrustedBundle
 from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
 from concordat_trust.bundle.fetcher import HttpFetcher
 from concordat_trust.bundle.poll import BundlePoller
-from concordat_trust.directory import KeyDirectory
+from concordat_trust.directory import KeyDirectory, KeyUse
 from concordat_trust.errors import ConcordatError, RefusedDocument
-from concordat_trust.ids import OrgId
-from concordat_trust.keys import load_private_key
+from concordat_trust.ids import KeyId, OrgId
+from concordat_trust.reloading_key import ReloadingKey
 
 FIRST_POLL_PAUSE_S = 1.0
 JITTER_SHARE = 0.2
@@ -62,6 +62,12 @@ class Coordinator:
     relay: RelayService
     transport: AiohttpTransport
     app: FastAPI
+    key_files: Mapping[KeyUse, ReloadingKey]
+
+    def adopt(self, bundle: TrustedBundle) -> None:
+        """Take over new key files that the bundle lists already."""
+        for use, key in self.key_files.items():
+            key.reload(lambda key_id, use=use: _is_listed(bundle, self.settings.organization, use, key_id))  # type: ignore[misc]
 
 
 def compose(settings: Settings) -> Coordinator:
@@ -69,10 +75,9 @@ def compose(settings: Settings) -> Coordinator:
 
     Raises: KeyFile*, what `BundlePoller.load` raises, CoordinatorNotMember.
     """
-    keys = RelayKeys(
-        request=load_private_key(settings.in_data_dir(settings.request_key)),
-        delivery=load_private_key(settings.in_data_dir(settings.delivery_key)),
-    )
+    request = ReloadingKey(settings.in_data_dir(settings.request_key))
+    delivery = ReloadingKey(settings.in_data_dir(settings.delivery_key))
+    keys = RelayKeys(request=request, delivery=delivery)
     poller = BundlePoller(
         root_sha256=settings.root_sha256,
         mirrors=settings.bundle_mirrors,
@@ -95,7 +100,7 @@ def compose(settings: Settings) -> Coordinator:
         limits=settings.limits(),
     )
     app = build_app(RelayDoor(relay), is_ready=lambda: is_ready(relay, poller, settings.organization, keys))
-    return Coordinator(settings, poller, keys, relay, transport, app)
+    return Coordinator(settings, poller, keys, relay, transport, app, {"request": request, "delivery": delivery})
 
 
 async def serve(settings: Settings, announce: Announce) -> None:
@@ -157,6 +162,14 @@ def check_membership(bundle: KeyDirectory, organization: OrgId, keys: RelayKeys)
             raise CoordinatorNotMember(organization=organization, use=use) from error
 
 
+def _is_listed(bundle: TrustedBundle, organization: OrgId, use: KeyUse, key_id: KeyId) -> bool:
+    try:
+        bundle.key(organization, use, key_id)
+    except RefusedDocument:
+        return False
+    return True
+
+
 def is_ready(relay: RelayService, poller: BundlePoller, organization: OrgId, keys: RelayKeys) -> bool:
     """Tell whether a question would be relayed now."""
     try:
@@ -182,6 +195,7 @@ async def _first_poll(coordinator: Coordinator) -> None:
             raise
         _log.warning("bundle poll failed: %s", error.code)
         return
+    coordinator.adopt(bundle)
     check_membership(bundle, coordinator.settings.organization, coordinator.keys)
 
 
@@ -212,7 +226,7 @@ async def _keep_current(coordinator: Coordinator) -> None:
             interval_s * spread if _has_bundle(coordinator.poller) else min(interval_s, FIRST_POLL_PAUSE_S)
         )
         try:
-            await coordinator.poller.polled()
+            coordinator.adopt(await coordinator.poller.polled())
         except ConcordatError as error:
             _log.warning("bundle poll failed: %s", error.code)
 

@@ -62,8 +62,8 @@ from concordat_trust.bundle.poll import PEER_TIMEOUT_S, BundlePoller
 from concordat_trust.bundle.serving import BUNDLE_PATH, ServedBundle
 from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, RefusedDocument
-from concordat_trust.jwk import SigningKey
-from concordat_trust.keys import load_private_key
+from concordat_trust.ids import KeyId, OrgId
+from concordat_trust.reloading_key import ReloadingKey
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.transport import StreamingTransport
 
@@ -78,9 +78,17 @@ T = TypeVar("T")
 class Keys:
     """The private keys of a node, each for one use."""
 
-    attestation: SigningKey
-    query_token: SigningKey
-    request: SigningKey
+    attestation: ReloadingKey
+    query_token: ReloadingKey
+    request: ReloadingKey
+
+    def by_use(self) -> tuple[tuple[KeyUse, ReloadingKey], ...]:
+        return (("attestation", self.attestation), ("query_token", self.query_token), ("request", self.request))
+
+    def reload(self, bundle: TrustedBundle, organization: OrgId) -> None:
+        """Take over new key files that the bundle lists already."""
+        for use, key in self.by_use():
+            key.reload(lambda key_id, use=use: is_listed(bundle, organization, use, key_id))  # type: ignore[misc]
 
 
 class Workers:
@@ -149,6 +157,7 @@ class Node:
         return bundle is not None and self.opa.is_ready and self._indexed == bundle.statistics.revision
 
     async def _adopt(self, bundle: TrustedBundle) -> None:
+        self.keys.reload(bundle, self.settings.organization)
         check_membership(bundle, self.settings, self.keys)
         if self._indexed != bundle.statistics.revision:
             await self.run_blocking(lambda: ensure_index(self.registry, bundle.statistics))
@@ -370,26 +379,30 @@ def open_peer_store(settings: Settings) -> PeerStore:
 def read_keys(settings: Settings) -> Keys:
     """Return the node's keys. Raises: KeyFileMissing, KeyFilePermissions, KeyFileInvalid."""
     return Keys(
-        attestation=load_private_key(settings.in_data_dir(settings.attestation_key)),
-        query_token=load_private_key(settings.in_data_dir(settings.query_token_key)),
-        request=load_private_key(settings.in_data_dir(settings.request_key)),
+        attestation=ReloadingKey(settings.in_data_dir(settings.attestation_key)),
+        query_token=ReloadingKey(settings.in_data_dir(settings.query_token_key)),
+        request=ReloadingKey(settings.in_data_dir(settings.request_key)),
     )
 
 
 def check_membership(bundle: TrustedBundle, settings: Settings, keys: Keys) -> None:
     """Refuse to run with keys that nobody will believe; a suspension is told by every answer. Raises: NodeNotMember."""
-    uses: tuple[tuple[KeyUse, SigningKey], ...] = (
-        ("attestation", keys.attestation),
-        ("query_token", keys.query_token),
-        ("request", keys.request),
-    )
-    for use, key in uses:
+    for use, key in keys.by_use():
         try:
             bundle.key(settings.organization, use, key.key_id)
         except (KeyUnknown, MemberUnknown) as error:
             raise NodeNotMember(organization=settings.organization, use=use) from error
         except OrganizationSuspended:
             return
+
+
+def is_listed(bundle: TrustedBundle, organization: OrgId, use: KeyUse, key_id: KeyId) -> bool:
+    """Whether peers would believe this key."""
+    try:
+        bundle.key(organization, use, key_id)
+    except RefusedDocument:
+        return False
+    return True
 
 
 def opa_environment(settings: Settings) -> dict[str, str]:

@@ -39,3 +39,9 @@ class SplitViewFound(OperatorError):
     code = "split_view_found"
     sentence = "{count} split views were found: two signed states of the network under one number, such as {first}."
     hint = "Check it with `concordat trust verify-split FILE` and send it to the keyholders; the file is the proof."
+
+
+class TlsFilesUnusable(OperatorError):
+    code = "tls_files_unusable"
+    sentence = "The certificate cannot be used: {path}: {problem}."
+    hint = "Name a PEM chain and its key (mode 0600) in tls_certificate_file and tls_key_file, or leave both out."

@@ -23,6 +23,7 @@ from concordat_node.api.connection import BoundedConnection
 from concordat_node.app import Node, build_node
 from concordat_node.errors import PortInUse
 from concordat_node.settings import Settings
+from concordat_node.tls import TlsFiles
 
 BACKLOG = 512
 CONNECTIONS_MAX = 512
@@ -36,9 +37,17 @@ def serve(settings: Settings, announce: Announce) -> None:
 
     Raises: PortInUse; what `build_node` and `Node.start` raise.
     """
+    tls = tls_files(settings)
     with contextlib.closing(listen(settings.host, settings.port)) as listener:
         node = build_node(settings)
-        asyncio.run(_run(node, listener, announce))
+        asyncio.run(_run(node, listener, announce, tls))
+
+
+def tls_files(settings: Settings) -> TlsFiles | None:
+    """Return the certificate of the own port; None when a proxy stands before it. Raises: TlsFilesUnusable."""
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    return TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -56,7 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server_config(app: ASGIApp, *, stop_grace_s: int) -> uvicorn.Config:
+def server_config(app: ASGIApp, *, stop_grace_s: int, tls: TlsFiles | None = None) -> uvicorn.Config:
     """Return how the application is served: HTTP/1.1 only, bounded in connections and in every wait."""
     return uvicorn.Config(
         app,
@@ -70,12 +79,15 @@ def server_config(app: ASGIApp, *, stop_grace_s: int) -> uvicorn.Config:
         limit_concurrency=CONNECTIONS_MAX,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=stop_grace_s,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
     )
 
 
-async def _run(node: Node, listener: socket.socket, announce: Announce) -> None:
-    config = server_config(node.app, stop_grace_s=node.settings.stop_grace_s)
-    server = _Server(config, opened=lambda: announce(address_of(listener)))
+async def _run(node: Node, listener: socket.socket, announce: Announce, tls: TlsFiles | None) -> None:
+    config = server_config(node.app, stop_grace_s=node.settings.stop_grace_s, tls=tls)
+    scheme = "http" if tls is None else "https"
+    server = _Server(config, opened=lambda: announce(address_of(listener, scheme)))
+    following = None if tls is None else asyncio.create_task(tls.follow(), name="tls-files")
     with _stopping_on_signals(asyncio.current_task(), server):
         try:
             await node.start()
@@ -84,13 +96,15 @@ async def _run(node: Node, listener: socket.socket, announce: Announce) -> None:
             # A signal before the server took over: nothing was under way.
             return
         finally:
+            if following is not None:
+                following.cancel()
             await node.stop()
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
     """Return the address people and peers can use."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class _Server(uvicorn.Server):

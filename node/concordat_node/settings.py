@@ -154,6 +154,15 @@ class Settings:
     ca_file: Path | None = field(
         default=None, metadata=_about("path", "certificate authorities for outgoing TLS; empty takes the system's")
     )
+    tls_certificate_file: Path | None = field(
+        default=None,
+        metadata=_about(
+            "path", "certificate chain of the node's own port, followed while it serves; empty: plain HTTP"
+        ),
+    )
+    tls_key_file: Path | None = field(
+        default=None, metadata=_about("path", "private key of that certificate, mode 0600")
+    )
     egress_proxy: str = field(
         default="", metadata=_about("text", "proxy for outgoing requests; the environment's is ignored")
     )
@@ -191,6 +200,8 @@ def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     for item in known.values():
         if item.name not in values and item.default is MISSING:
             raise SettingMissing(setting=item.name)
+    if (values.get("tls_certificate_file") is None) != (values.get("tls_key_file") is None):
+        raise SettingMissing(setting="tls_certificate_file and tls_key_file, both or none,")
     return Settings(**values)
 
 

@@ -71,9 +71,12 @@ _JWS = PyJWS(algorithms=[ALGORITHM])
 
 def sign(claims: JsonObject, *, key: Signer, typ: str) -> str:
     """Return the compact JWS over the canonical form of `claims` (RFC 7515 §7.1)."""
-    header: JsonObject = {"alg": ALGORITHM, "kid": key.key_id, "typ": typ}
+    key_id = key.key_id
+    header: JsonObject = {"alg": ALGORITHM, "kid": key_id, "typ": typ}
     signed = f"{b64u(canonical_bytes(header))}.{b64u(canonical_bytes(claims))}"
-    return f"{signed}.{b64u(key.sign(signed.encode('ascii')))}"
+    token = f"{signed}.{b64u(key.sign(signed.encode('ascii')))}"
+    # A key that follows its file may have been exchanged between its id and its signature.
+    return token if key.key_id == key_id else sign(claims, key=key, typ=typ)
 
 
 def verify(

@@ -151,11 +151,14 @@ def sign_request(message: SignedMessage, *, key: Signer, created: int, nonce: st
     Raises: RequestSignatureMalformed, RequestSignatureParameters for a request that nobody would accept.
     """
     _refuse_unsignable(message)
-    parameters = f'created={created};nonce="{nonce}";keyid="{key.key_id}";alg="ed25519";tag="{TAG}"'
+    key_id = key.key_id
+    parameters = f'created={created};nonce="{nonce}";keyid="{key_id}";alg="ed25519";tag="{TAG}"'
     if not _PARAMETERS.fullmatch(parameters):
         raise RequestSignatureParameters
     covered = f"({_COVERED});{parameters}"
     signature = key.sign(signature_base(message.components(), covered))
+    if key.key_id != key_id:  # it follows its file, and was exchanged between its id and its signature
+        return sign_request(message, key=key, created=created, nonce=nonce)
     return {
         "authorization": message.authorization,
         "content-digest": content_digest(message.body),
