@@ -131,6 +131,8 @@ def _is_unobservable(node: ast.AST, parent: ast.AST, field: str) -> bool:
         return True
     if isinstance(parent, ast.Call) and _name(parent.func) == "cast" and parent.args and node is parent.args[0]:
         return True
+    if _is_call_of(parent, "Shape") and field == "args" and node is parent.args[-1]:  # type: ignore[attr-defined]  # a Call
+        return True  # the name of a document, for people
     # What an error is made of is text for people; that it is raised, and of which kind, is not.
     return isinstance(parent, ast.Raise) or (_is_call_of(parent, "refuse") and field in ("args", "keywords"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from concordat_trust.attestation import (
     CANDIDATES_MAX,
     FACET_VALUES_MAX,
     NON_INTERFERENCE_EXCLUDED,
+    SALT_BYTES,
     TYP,
     Attestation,
     AttestedNotice,
@@ -451,3 +453,58 @@ def test_what_is_not_excluded_must_be_equal(change: dict[str, object]) -> None:
 )
 def test_results_must_be_equal_also_where_a_record_uses_an_excluded_name(results: list[JsonObject]) -> None:
     assert compared(make_attestation(), results) != compared(make_attestation())
+
+
+# What a mutant of `attestation` and `attestation_form` would change and no test above would notice.
+
+
+def test_the_limits_are_frozen() -> None:
+    assert (AGE_MAX_S, ATTESTATION_BYTES_MAX, SALT_BYTES) == (300, 131_072, 16)
+    assert (CANDIDATES_MAX, AGREEMENTS_MAX, FACET_VALUES_MAX, UNKNOWN_FIELDS_MAX) == (50, 200, 500, 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("policy", {"baseline": "x", "overlay": "x" * 128}, {"baseline": "x", "overlay": "x" * 129}),
+        ("policy", {"baseline": "x" * 128, "overlay": None}, {"baseline": "x" * 129, "overlay": None}),
+        ("agreements", [{"digest": "x", "id": "x" * 200}], [{"digest": "x", "id": "x" * 201}]),
+        ("agreements", [{"digest": "x" * 128, "id": "x"}], [{"digest": "x" * 129, "id": "x"}]),
+        (
+            "notice",
+            {"code": None, "contact": "x" * 300, "mode": "none"},
+            {"code": None, "contact": "x" * 301, "mode": "none"},
+        ),
+        ("unknown_fields", ["x" * 100], ["x" * 101]),
+        ("total", 0, -1),
+        ("facets", {"task": {"a": 0}}, {"task": {"a": -1}}),
+        ("valid_until", 0, -1),
+        ("iat", 0, -1),
+        ("candidates", [[COMMITMENT, -1, TIE]], [[COMMITMENT, -1, TIE + "0"]]),
+        ("candidates", [[COMMITMENT, None, TIE]], [[COMMITMENT + "c", None, TIE]]),
+        (
+            "bundle",
+            {"root": 1, "snapshot": 1, "snapshot_sha256": "ab" * 32, "targets": 1},
+            {"root": 1, "snapshot": 1, "snapshot_sha256": "ab" * 33, "targets": 1},
+        ),
+    ],
+)
+def test_a_member_is_read_up_to_its_limit_and_not_beyond(name: str, good: Json, bad: Json) -> None:
+    believed = verify_attestation(resigned(changed(claims(), **{name: good})), bundle=make_directory())
+    assert believed.claims()[name] == good
+    assert code_of(resigned(changed(claims(), **{name: bad}))) == "attestation_malformed"
+
+
+def test_an_attestation_of_the_largest_size_is_signed_and_one_step_more_is_not() -> None:
+    def padded(count: int) -> Attestation:
+        return replace(make_attestation(), extra={"x_padding": "x" * count})
+
+    count = (ATTESTATION_BYTES_MAX - len(jws_of(padded(0)))) * 3 // 4 + 4
+    with pytest.raises(ConcordatError):
+        jws_of(padded(count))
+    while True:
+        count -= 1
+        with suppress(ConcordatError):
+            assert ATTESTATION_BYTES_MAX - 2 <= len(jws_of(padded(count))) <= ATTESTATION_BYTES_MAX
+            break
+    assert verify_attestation(jws_of(padded(count)), bundle=make_directory()).extra

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concordat_trust.canonical import Json, JsonObject
-from concordat_trust.encoding import b64u
+from concordat_trust import jose
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes
+from concordat_trust.encoding import b64u, sha256_b64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 from concordat_trust.jose import LEEWAY_S
 from concordat_trust.jwk import SigningKey
 from concordat_trust.query_token import (
     ACR_CHARS_MAX,
+    CLAIM_CHARS_MAX,
     LIFETIME_MAX_S,
     ORGANIZATIONS_MAX,
     QUERY_TOKEN_BYTES_MAX,
+    TYP,
     RequesterClaims,
     VerifiedToken,
     mint_query_token,
@@ -466,3 +470,52 @@ def test_an_old_token_can_be_read_again_but_not_changed() -> None:
         with pytest.raises(ConcordatError) as caught:
             archived(token, **changes)
         assert caught.value.code == code
+
+
+# What a mutant of `query_token` would change and no test above would notice.
+
+
+def test_a_token_of_one_second_is_minted_and_names_its_audience_in_order() -> None:
+    token = make_query_token(parts={VITALIS: b"v", NORTH: b"n"}, lifetime_s=1)
+    claims = jose.unverified_claims(token)
+    assert (claims["exp"], claims["aud"]) == (NOW + 1, [NORTH, VITALIS])
+
+
+def test_the_order_of_audience_and_parts_says_nothing() -> None:
+    claims = changed(token_claims(), aud=[VITALIS, NORTH])
+    header = canonical_bytes({"alg": "EdDSA", "kid": signing_key(HOME, "query_token").key_id, "typ": TYP})
+    parts = token_claims()["parts"]
+    assert isinstance(parts, dict)
+    payload = json.dumps({**claims, "parts": dict(sorted(parts.items(), reverse=True))}).encode()
+    head = f"{b64u(header)}.{b64u(payload)}"
+    token = f"{head}.{b64u(signing_key(HOME, 'query_token').sign(head.encode()))}"
+    assert verify(token).audience == (VITALIS, NORTH)
+
+
+def test_one_organization_more_than_can_be_asked_is_refused_although_it_is_signed() -> None:
+    many = organizations(ORGANIZATIONS_MAX + 1)
+    digests: dict[str, Json] = {org: sha256_b64u(part) for org, part in many.items()}
+    token = resigned(aud=list[Json](many), parts=digests)
+    assert len(token) <= QUERY_TOKEN_BYTES_MAX
+    assert code_of(token, me=next(iter(many)), part=b"{}") == "token_claim_invalid"
+
+
+@pytest.mark.parametrize(
+    ("name", "length_max"), [("affiliation", CLAIM_CHARS_MAX), ("role", CLAIM_CHARS_MAX), ("acr", ACR_CHARS_MAX)]
+)
+def test_a_claim_of_the_largest_size_is_read_and_one_longer_is_not(name: str, length_max: int) -> None:
+    inner = token_claims()["claims"]
+    assert isinstance(inner, dict)
+    assert code_of(resigned(claims={**inner, name: "x" * length_max})) == "token_claim_not_allowed"
+    assert code_of(resigned(claims={**inner, name: "x" * (length_max + 1)})) == "token_claim_invalid"
+
+
+def test_an_acr_of_one_character_is_one() -> None:
+    inner = token_claims()["claims"]
+    assert isinstance(inner, dict)
+    assert code_of(resigned(claims={**inner, "acr": "1"})) == "token_claim_not_allowed"
+    assert code_of(resigned(claims={**inner, "acr": ""})) == "token_claim_invalid"
+
+
+def test_the_sizes_of_claims_are_frozen() -> None:
+    assert (CLAIM_CHARS_MAX, ACR_CHARS_MAX) == (64, 200)

@@ -6,10 +6,11 @@ import base64
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concordat_trust.directory import request_keys
+from concordat_trust.directory import KeyUnknown, MemberUnknown, request_keys
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId
@@ -17,6 +18,8 @@ from concordat_trust.jwk import SigningKey
 from concordat_trust.refusals import refusal_code
 from concordat_trust.request_signature import (
     COMPONENT_CHARS_MAX,
+    CREATED_WINDOW_S,
+    SIGNATURE_INPUT_CHARS_MAX,
     EndpointInvalid,
     SignedMessage,
     authority_of,
@@ -470,3 +473,45 @@ def test_the_finer_codes_travel_as_the_one_of_the_wire() -> None:
     with pytest.raises(RefusedDocument) as caught:
         verify(now=NOW + 31)
     assert (caught.value.code, refusal_code(caught.value)) == ("request_signature_time", "request_signature_invalid")
+
+
+# What a mutant of `request_signature` would change and no test above would notice.
+
+
+def test_the_limits_are_frozen() -> None:
+    assert (COMPONENT_CHARS_MAX, SIGNATURE_INPUT_CHARS_MAX, CREATED_WINDOW_S) == (65_536, 1_024, 30)
+
+
+def test_a_signature_input_of_the_largest_size_is_read_and_one_longer_is_not() -> None:
+    room = SIGNATURE_INPUT_CHARS_MAX - len("concordat=();")
+    for more, code in ((0, "request_signature_components"), (1, "request_signature_malformed")):
+        header = f"concordat=({'x' * (room + more)});"
+        assert code_of(headers={**headers_of(), "signature-input": header}) == code
+
+
+@pytest.mark.parametrize("name", ["signature-input", "signature"])
+def test_nothing_stands_behind_a_signature_header(name: str) -> None:
+    headers = headers_of()
+    for more in ("\n", "\nx"):
+        assert code_of(headers={**headers, name: headers[name] + more}) == "request_signature_malformed"
+
+
+def test_no_parameter_stands_behind_the_last() -> None:
+    assert code_of(headers=resigned(COVERED, PARAMETERS + ";x=1")) == "request_signature_parameters"
+
+
+def test_a_nonce_cannot_end_the_parameters_before_their_end() -> None:
+    nonce = f'{"n" * 22}";keyid="{KEY.key_id}";alg="ed25519";tag="concordat-v1'
+    with pytest.raises(RefusedDocument) as caught:
+        headers_of(nonce=nonce)
+    assert caught.value.code == "request_signature_parameters"
+
+
+@pytest.mark.parametrize("leaf", [KeyUnknown, MemberUnknown])
+def test_whatever_the_directory_does_not_know_is_an_unknown_presenter(leaf: type[RefusedDocument]) -> None:
+    def resolve(_: KeyId) -> Ed25519PublicKey:
+        raise leaf
+
+    with pytest.raises(RefusedDocument) as caught:
+        verify_request(make_message(), headers_of(), resolve_key=resolve, now=NOW)
+    assert caught.value.code == "presenter_unknown"

@@ -15,6 +15,7 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 from concordat_trust.sealing import (
     _SUITE,
+    KEY_BYTES,
     RECORD_BYTES_MAX,
     SEALED_CHARS_MAX,
     OpenedRecord,
@@ -202,3 +203,15 @@ def test_generated_keys_differ_and_their_text_shows_no_secret() -> None:
 def test_a_seed_of_another_length_is_a_bug() -> None:
     with pytest.raises(RuntimeError):
         SealingKey.from_seed(bytes(31))
+
+
+# What a mutant of `sealing` would change and no test above would notice.
+
+
+def test_the_limits_are_frozen() -> None:
+    assert (KEY_BYTES, RECORD_BYTES_MAX, SEALED_CHARS_MAX) == (32, 262_144, 350_890)
+
+
+def test_the_longest_salt_that_is_read_has_86_characters() -> None:
+    text = sealed_plaintext(canonical_bytes({"record": RECORD, "salt": "x" * 86}))
+    assert open_record(text, key=SEALING_KEY, context=CONTEXT).salt == "x" * 86
