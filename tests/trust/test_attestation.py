@@ -459,7 +459,7 @@ def test_results_must_be_equal_also_where_a_record_uses_an_excluded_name(results
 
 
 def test_the_limits_are_frozen() -> None:
-    assert (AGE_MAX_S, ATTESTATION_BYTES_MAX, SALT_BYTES) == (300, 131_072, 16)
+    assert (TYP, AGE_MAX_S, ATTESTATION_BYTES_MAX, SALT_BYTES) == ("concordat-attestation+jwt", 300, 131_072, 16)
     assert (CANDIDATES_MAX, AGREEMENTS_MAX, FACET_VALUES_MAX, UNKNOWN_FIELDS_MAX) == (50, 200, 500, 50)
 
 
@@ -505,6 +505,15 @@ def test_an_attestation_of_the_largest_size_is_signed_and_one_step_more_is_not()
     while True:
         count -= 1
         with suppress(ConcordatError):
-            assert ATTESTATION_BYTES_MAX - 2 <= len(jws_of(padded(count))) <= ATTESTATION_BYTES_MAX
+            # Base64url of one header and one signature: no attestation has exactly the largest number.
+            assert len(jws_of(padded(count))) == ATTESTATION_BYTES_MAX - 1
             break
     assert verify_attestation(jws_of(padded(count)), bundle=make_directory()).extra
+
+
+def test_the_largest_answer_can_be_compared_and_its_receipt_is_part_of_it() -> None:
+    large = jws_of(replace(make_attestation(), extra={"x_padding": "x" * 90_000}))
+    receipt = '{"index":3,"kept":"same","size":4}'
+    assert comparable_answer(large, [], receipt) == comparable_answer(large, [], receipt.replace("3", "2"))
+    assert comparable_answer(large, [], receipt) != comparable_answer(large, [], receipt.replace("same", "other"))
+    assert comparable_answer(large, [], receipt) != comparable_answer(large, [], None)

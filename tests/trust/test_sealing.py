@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 
@@ -215,3 +216,15 @@ def test_the_limits_are_frozen() -> None:
 def test_the_longest_salt_that_is_read_has_86_characters() -> None:
     text = sealed_plaintext(canonical_bytes({"record": RECORD, "salt": "x" * 86}))
     assert open_record(text, key=SEALING_KEY, context=CONTEXT).salt == "x" * 86
+
+
+def test_what_a_sealed_record_is_bound_to_is_fixed() -> None:
+    # Two implementations must bind to the same bytes.
+    expected = {"index": 0, "org": NORTH, "qh": "q" * 43, "tid": fresh_id("token")}
+    assert json.loads(CONTEXT.info()) == expected
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 47, 48, 49, 200])
+@pytest.mark.parametrize("byte", [0, 1, 255])
+def test_an_encapsulated_key_that_is_none_does_not_open(length: int, byte: int) -> None:
+    assert code_of(b64u(bytes([byte]) * length)) == "seal_broken"
