@@ -197,3 +197,29 @@ def test_the_command_measures_everything_and_exits_by_what_it_found() -> None:
     assert all(figure["value"] > 0 and figure["reference"] > 0 for figure in measured.values())
     assert done.returncode == (Exit.DONE if all(figure["ok"] for figure in measured.values()) else Exit.FINDING)
     assert all(line.startswith("bench: ") for line in done.stderr.splitlines())
+
+
+TRUST = {
+    "cold_verification": 1_000,
+    "poll_with_nothing_new": 30,
+    "poll_bodies": 1_000,
+    "node_check_of_a_question": 2,
+    "home_check_per_attestation": 1,
+    "sealing": 0.5,
+    "opening": 0.5,
+    "suspension_refused_everywhere": 60,
+}
+
+
+def test_the_trust_figures_are_measured_beside_plain_signatures() -> None:
+    measured = MEASUREMENTS["trust"](True)
+    assert {figure.name: figure.committed for figure in measured} == TRUST
+    assert all(figure.is_absolute and figure.value > 0 and figure.reference > 0 for figure in measured)
+    found_bytes = next(figure for figure in measured if figure.name == "poll_bodies")
+    assert found_bytes.value == 2 * found_bytes.reference  # of one mirror and one node
+
+
+def test_a_trust_figure_that_is_missed_ends_with_exit_code_7(capsys: pytest.CaptureFixture[str]) -> None:
+    missed = Figure("sealing", 0.51, "ms CPU", 0.04, committed=0.5, aim=0.3, is_absolute=True)
+    assert told([missed], is_json=False) == Exit.FINDING
+    assert "MISSED" in capsys.readouterr().out

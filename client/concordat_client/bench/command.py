@@ -44,8 +44,16 @@ def _coordinator(is_quick: bool) -> Sequence[Figure]:
     return measure(QUICK if is_quick else FULL, _say)
 
 
+def _trust(is_quick: bool) -> Sequence[Figure]:
+    from concordat_client.bench.trust import FULL, QUICK, measure
+
+    if is_quick:
+        _say("quick: these figures say nothing but that the measurement runs")
+    return measure(QUICK if is_quick else FULL, _say)
+
+
 def _say(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-MEASUREMENTS: Mapping[str, Measure] = {"coordinator": _coordinator}
+MEASUREMENTS: Mapping[str, Measure] = {"coordinator": _coordinator, "trust": _trust}

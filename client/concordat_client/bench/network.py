@@ -36,6 +36,16 @@ class BenchNetwork:
         """Return the bundle, verified as everybody verifies it."""
         return verify_bundle(self.files, root_sha256=self.root_sha256, at=self.founded_at)
 
+    @property
+    def online(self) -> SigningKey:
+        """The online signer's key."""
+        return _key(_seed("online"), "online")
+
+    @property
+    def keyholder(self) -> SigningKey:
+        """One keyholder's key."""
+        return _key(_seed("keyholder 1"), "holder")
+
     def key(self, member: OrgId, use: KeyUse) -> SigningKey:
         return _key(self.seeds[member], use)
 
