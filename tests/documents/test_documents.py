@@ -11,6 +11,7 @@ from collections.abc import Callable
 import build_reference
 import check
 import graphql_fields
+import mutate
 import pytest
 import record_fields
 
@@ -156,3 +157,13 @@ def test_every_reference_page_is_what_the_code_says(monkeypatch: pytest.MonkeyPa
     assert set(pages) == {path.name for path in build_reference.PAGES.glob("*.md")}
     for name, text in pages.items():
         assert (build_reference.PAGES / name).read_text("utf-8") == text, f"run tools/build_reference.py: {name}"
+
+
+@pytest.mark.parametrize("mutant", mutate.load_mutants("running-path"), ids=lambda mutant: mutant.name)
+def test_every_planted_mutant_fits_the_source(mutant: mutate.Mutant) -> None:
+    for edit in mutant.edits:
+        assert (check.ROOT / edit.file).read_text("utf-8").count(edit.old) == 1, edit
+    for test in mutant.tests:
+        path, _, name = test.partition("::")
+        defined = f"def {name.partition('[')[0]}(" if name else "def test_"
+        assert defined in (check.ROOT / path).read_text("utf-8"), test

@@ -127,6 +127,18 @@ def test_the_oldest_stored_search_makes_room(jobs: JobStore, session: Session) -
     jobs.load(ids[1], session, now=NOW + 60)
 
 
+def test_what_was_opened_from_a_search_makes_room_before_the_search(jobs: JobStore, session: Session) -> None:
+    search = stored(jobs, session, now=NOW, ends_at=NOW + 1_000)
+    opened = [
+        jobs.begin(replace(NEW, origin=f"{search}/{record}"), session, now=NOW + record)[0]
+        for record in range(1, JOBS_PER_SESSION_MAX + 1)
+    ]
+    jobs.load(search, session, now=NOW + 60)
+    with pytest.raises(JobNotFound):
+        jobs.load(opened[0], session, now=NOW + 60)
+    jobs.load(opened[1], session, now=NOW + 60)
+
+
 def test_a_question_ends_once(jobs: JobStore, session: Session) -> None:
     job_id = stored(jobs, session)
     with pytest.raises(JobNotFound):

@@ -3,7 +3,8 @@
 Rules of this file:
 
 * A job is bound to session, subject and purpose. It is gone when its session ends, when what it shows is no longer
-  valid, and when the session has asked enough newer questions. Somebody else's job, one that has ended and one that
+  valid, and when the session has asked enough newer questions: what was opened from a search (below) goes before any
+  search does. Somebody else's job, one that has ended and one that
   never was are the same refusal.
 * `running` becomes `done` or `failed`, once. An event is written with the next number of its job before anybody is told
   of it; reading events, from any number on, any number of times, never asks the network again.
@@ -101,7 +102,7 @@ class JobStore:
         self._still = still
 
     def begin(self, new: NewJob, session: Session, *, now: int) -> tuple[str, bool]:
-        """Return the id of a running job and whether it is new; the oldest ones of the session make room.
+        """Return the id of a running job and whether it is new; what the session opened or asked first makes room.
 
         Raises: NotSignedIn when the session has ended: nothing is kept for it.
         """
@@ -261,7 +262,8 @@ def _job(row: Row[tuple[object, ...]]) -> Job:
 
 def _keep_newest(connection: Connection, session_id: str, count: int) -> None:
     mine = select(jobs.c.job_id).where(jobs.c.session_id == session_id)
-    kept = mine.order_by(jobs.c.created_at.desc(), jobs.c.job_id).limit(count)
+    searches_first = (jobs.c.origin == jobs.c.job_id).desc()
+    kept = mine.order_by(searches_first, jobs.c.created_at.desc(), jobs.c.job_id).limit(count)
     connection.execute(delete(jobs).where((jobs.c.session_id == session_id) & jobs.c.job_id.not_in(kept)))
 
 
