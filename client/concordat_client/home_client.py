@@ -7,6 +7,7 @@ that, and nobody else. A saved answer can be verified again without it: `concord
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -77,6 +78,18 @@ class HomeClient:
         """Return {session_token, …} for a one-time code. Raises: HomeUnreachable, HomeRefused, HomeAnswerInvalid."""
         return self._object("POST", "/v1/session", {"code": code, "code_verifier": verifier})
 
+    def exchange(self, subject_token: str) -> str:
+        """Return a session token for a provider's token (RFC 8693). Raises: as `redeem`."""
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": subject_token,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        }
+        token = self._parsed(self._bytes("POST", "/v1/token", None, form=form)).get("access_token")
+        if not isinstance(token, str):
+            raise HomeAnswerInvalid(address=self.address)
+        return token
+
     def sign_out(self) -> None:
         self._bytes("DELETE", "/v1/session", None)
 
@@ -106,9 +119,17 @@ class HomeClient:
     def _object(self, method: str, path: str, body: JsonObject | None) -> JsonObject:
         return self._parsed(self._bytes(method, path, body))
 
-    def _bytes(self, method: str, path: str, body: JsonObject | None, *, timeout_s: float = TIMEOUT_S) -> bytes:
+    def _bytes(
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        form: Mapping[str, str] | None = None,
+    ) -> bytes:
         try:
-            with self._http.stream(method, self.address + path, json=body, timeout=timeout_s) as response:
+            with self._http.stream(method, self.address + path, json=body, data=form, timeout=timeout_s) as response:
                 content = bytearray()
                 for chunk in response.iter_raw():
                     content += chunk
@@ -121,7 +142,11 @@ class HomeClient:
         return bytes(content)
 
     def _refusal(self, status: int, content: bytes) -> HomeRefused | HomeAnswerInvalid:
-        told = self._parsed(content).get("error")
+        answer = self._parsed(content)
+        told = answer.get("error")
+        if isinstance(told, str):  # an OAuth error (RFC 6749 §5.2); its description begins with our code
+            own_code, _, message = str(answer.get("error_description", "")).partition(": ")
+            told = {"code": own_code, "message": message}
         code = told.get("code") if isinstance(told, dict) else None
         if not isinstance(told, dict) or not isinstance(code, str) or not _CODE.fullmatch(code):
             return HomeAnswerInvalid(address=self.address)

@@ -280,14 +280,14 @@ def _home_routers(node: Node, transport: StreamingTransport, uses: TokenUses) ->
     from concordat_node.home.home import open_home  # noqa: PLC0415
     from concordat_node.home.home_key import load_home_key  # noqa: PLC0415
     from concordat_node.home.mint import HomeKeys  # noqa: PLC0415
-    from concordat_node.home.settings import parse_home_settings  # noqa: PLC0415
+    from concordat_node.home.settings_file import read_home_settings  # noqa: PLC0415
     from concordat_node.home.split_views import FOLDER, SplitViews  # noqa: PLC0415
     from concordat_node.portal.api import build_portal_router  # noqa: PLC0415
     from concordat_node.registration.api import build_registration_router  # noqa: PLC0415
     from concordat_node.registration.registration import Registration  # noqa: PLC0415
 
     home = open_home(
-        settings=parse_home_settings(dict(settings.home)),
+        settings=read_home_settings(settings, dict(settings.home)),
         organization=settings.organization,
         database=settings.data_dir / "home.sqlite",
         keys=HomeKeys(

@@ -39,7 +39,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     load.add_argument("--format", choices=("ndjson", "croissant"), default="ndjson", help="default: ndjson")
     load.add_argument("--policy", type=Path, metavar="FILE", help="with croissant: the policy object, as JSON")
     load.add_argument("--local-name", metavar="NAME", help="with croissant: default is the name of FILE without ending")
-    _command(commands, "doctor", "say what this node has and what it lacks, with the fix", run_doctor)
+    doctor = _command(commands, "doctor", "say what this node has and what it lacks, with the fix", run_doctor)
+    doctor.add_argument(
+        "--claims-sample", type=Path, metavar="FILE", help="only say what these claims of a provider are mapped to"
+    )
     log = commands.add_parser("log", help="read, check and prove the disclosure log")
     entries = log.add_subparsers(dest="log_command", required=True, metavar="COMMAND")
     register_log(partial(_command, entries))
@@ -167,9 +170,10 @@ def run_import(arguments: argparse.Namespace) -> int:
 
 def run_doctor(arguments: argparse.Namespace) -> int:
     """Look at everything a node needs; 7 when something is missing."""
-    from concordat_node.doctor import examine
+    from concordat_node.doctor import examine, examine_sample
 
-    findings = examine(_settings(arguments))
+    settings, sample = _settings(arguments), arguments.claims_sample
+    findings = examine(settings) if sample is None else (examine_sample(settings, sample),)
     is_well = all(finding.ok for finding in findings)
     if arguments.json:
         print(json.dumps({"ok": is_well, "findings": [finding.to_json() for finding in findings]}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from concordat_node.app import (
     check_membership,
@@ -14,7 +15,9 @@ from concordat_node.app import (
     open_registry,
     read_keys,
 )
-from concordat_node.errors import SplitViewFound
+from concordat_node.errors import MappingBeyondCaps, NoPeople, SplitViewFound
+from concordat_node.home.claims import beyond_caps, map_claims, read_claims_sample, within_caps
+from concordat_node.home.settings_file import read_home_settings
 from concordat_node.home.split_views import FOLDER, SplitViews
 from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
@@ -27,6 +30,7 @@ from concordat_trust.bundle.countdown import countdown
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import ConcordatError, OperatorError
 from concordat_trust.times import time_words
+from concordat_trust.vocabulary import Clearance
 
 
 class TokensFoundElsewhere(OperatorError):
@@ -64,8 +68,14 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("disclosure log", _log),
         ("own tokens", _tokens),
         ("OPA", _opa),
+        ("people", _people),
     )
     return tuple(_finding(name, look, settings) for name, look in looks)
+
+
+def examine_sample(settings: Settings, sample: Path) -> Finding:
+    """Return what the claims of a file become, as far as the network lets this organization say it."""
+    return _finding("claims sample", lambda settings: _sample(settings, sample), settings)
 
 
 def _finding(name: str, look: Look, settings: Settings) -> Finding:
@@ -147,3 +157,31 @@ def _tokens(settings: Settings) -> str:
 def _opa(settings: Settings) -> str:
     binary = ensure_opa(environ=opa_environment(settings))
     return f"OPA {binary.version} from {binary.source}"
+
+
+def _people(settings: Settings) -> str:
+    if settings.home is None:
+        return "none: this node answers others and has no people of its own"
+    home = read_home_settings(settings, dict(settings.home))
+    beyond = beyond_caps(home.claims, current_bundle(settings).member(settings.organization).may_assert)
+    if beyond:
+        raise MappingBeyondCaps(claims=", ".join(beyond))
+    return f"sign in at {home.provider.issuer}; register {home.redirect_uri} there"
+
+
+def _sample(settings: Settings, sample: Path) -> str:
+    if settings.home is None:
+        raise NoPeople
+    home = read_home_settings(settings, dict(settings.home))
+    mapped = map_claims(read_claims_sample(sample), home.claims)
+    bundle = current_bundle(settings)
+    told = within_caps(mapped, bundle.member(settings.organization).may_assert)
+    allowed = [code for code in bundle.network.purposes if told.purposes is None or code in told.purposes]
+    words = {
+        "affiliation": told.affiliation,
+        "role": told.role,
+        "clearance": Clearance(told.clearance).name.lower(),
+        "purposes": " ".join(allowed) or "none",
+        "registrar": "yes" if told.is_registrar else "no",
+    }
+    return ", ".join(f"{name} {value}" for name, value in words.items())

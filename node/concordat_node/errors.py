@@ -45,3 +45,15 @@ class TlsFilesUnusable(OperatorError):
     code = "tls_files_unusable"
     sentence = "The certificate cannot be used: {path}: {problem}."
     hint = "Name a PEM chain and its key (mode 0600) in tls_certificate_file and tls_key_file, or leave both out."
+
+
+class MappingBeyondCaps(OperatorError):
+    code = "claims_mapping_beyond_caps"
+    sentence = "The claims mapping says what the network does not let this organization say: {claims}."
+    hint = "Whoever is mapped to it cannot ask (a clearance is lowered): change the mapping, or ask the keyholders."
+
+
+class NoPeople(OperatorError):
+    code = "home_not_configured"
+    sentence = "This node has no people of its own: there is no setting home."
+    hint = "docs/identity.md shows the setting."

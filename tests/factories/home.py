@@ -99,6 +99,9 @@ class FakeProvider:
     forge: Callable[[str], str] = lambda token: token
     nonces: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    userinfo: dict[str, object] | None = None
+    """What its userinfo endpoint answers; None: it has none."""
+    has_end_session: bool = False
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     def jwk(self) -> dict[str, object]:
@@ -124,10 +127,18 @@ class FakeProvider:
                 "token_endpoint": f"{ISSUER}/token",
                 "jwks_uri": f"{ISSUER}/jwks",
             }
+            if self.userinfo is not None:
+                body["userinfo_endpoint"] = f"{ISSUER}/userinfo"
+            if self.has_end_session:
+                body["end_session_endpoint"] = f"{ISSUER}/logout"
         elif request.path == "/jwks":
             body = {"keys": [self.jwk()]}
+        elif request.path == "/userinfo":
+            assert request.headers["authorization"] == "Bearer access-token"
+            body = self.userinfo or {}
         else:
-            body = {"id_token": self.id_token(parse_qs(request.body.decode())["code"][0]), "token_type": "Bearer"}
+            id_token = self.id_token(parse_qs(request.body.decode())["code"][0])
+            body = {"id_token": id_token, "token_type": "Bearer", "access_token": "access-token"}
         return WireResponse(200, {"content-type": "application/json"}, json.dumps(body).encode())
 
     def id_token(self, code: str) -> str:

@@ -3,7 +3,7 @@
 Rules of this file:
 
 * A visa travels to the organization whose issuer signed it, because that one knows it already; and with it those visas
-  of others that its conditions name. Nothing else of a passport leaves home.
+  of others that its conditions name, and the links that make these the person's. Nothing else of a passport leaves.
 * The part of a question is read by the coordinator, so what it holds of visas is sealed (HPKE, `sealing`) to the key in
   the node's entity statement. `info` binds it to organization, token and question; the token binds the part's hash.
 * The plaintext is filled up to a multiple of `PADDING_BYTES`, so that its length does not count the visas.
@@ -21,7 +21,7 @@ from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.sealing import SealBroken, SealingKey, seal_bytes
 from concordat_trust.shape import Shape
-from concordat_trust.visas import VISA_CHARS_MAX, VISAS_MAX, Identity, VerifiedPassport, VerifiedVisa, meeting
+from concordat_trust.visas import LINKED, VISA_CHARS_MAX, VISAS_MAX, Identity, VerifiedPassport, VerifiedVisa, meeting
 
 CARRIED_BYTES_MAX: Final = 22_528
 """Of one plaintext, filled up; its base64url form fits into a part."""
@@ -55,6 +55,8 @@ def visas_for(organization: OrgId, passport: VerifiedPassport) -> tuple[str, ...
     """Return the visas that travel to `organization`, in a fixed order, as many as fit."""
     own = [visa for visa in passport.visas if visa.fact.organization == organization]
     needed = [other for visa in own for other in meeting(visa.conditions or (), passport.visas)]
+    theirs = {visa.fact.organization for visa in needed}
+    needed += [visa for visa in passport.visas if visa.fact.kind == LINKED and visa.fact.organization in theirs]
     return tuple(_fitting(visa.text for visa in [*sorted(own, key=_order), *sorted(needed, key=_order)]))
 
 

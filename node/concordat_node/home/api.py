@@ -33,7 +33,7 @@ from concordat_node.home.errors import (
 )
 from concordat_node.home.event_stream import event_stream, last_event_id
 from concordat_node.home.home import Home
-from concordat_node.home.http_answers import FORM, HEADERS, bearer, body_of, json_answer, told
+from concordat_node.home.http_answers import FORM, HEADERS, bearer, body_of, json_answer, oauth_refusal, told
 from concordat_node.home.http_status import status_of_code
 from concordat_node.home.job_runner import Asking, following_page
 from concordat_node.home.lineage import parse_lineage
@@ -44,6 +44,7 @@ from concordat_node.home.pseudonym import pseudonym
 from concordat_node.home.requests import (
     SEARCH_PARAMETERS,
     parse_assets,
+    parse_exchange,
     parse_form,
     parse_redeem,
     parse_search,
@@ -72,6 +73,7 @@ def build_home_router(home: Home) -> APIRouter:
     router.add_api_route("/login/confirm", routes.login_confirm, methods=["POST"])
     router.add_api_route("/v1/session", routes.open_session, methods=["POST"])
     router.add_api_route("/v1/session", routes.close_session, methods=["DELETE"])
+    router.add_api_route("/v1/token", routes.exchange_token, methods=["POST"])
     router.add_api_route("/v1/whoami", routes.whoami, methods=["GET"])
     router.add_api_route("/v1/questions", routes.ask, methods=["POST"])
     router.add_api_route("/v1/questions/{job_id}", routes.question, methods=["GET"])
@@ -147,6 +149,14 @@ class _Routes:
         self._home.trusted_bundle()  # without one nobody could be told who they are in the network
         token, session = await self._home.login.redeem(code, verifier, now=self._home.clock())
         return json_answer({**self._person(session), "session_token": token})
+
+    async def exchange_token(self, request: Request) -> Response:
+        home = self._home
+        try:
+            exchanged = await home.exchange.exchange(parse_exchange(await body_of(request, FORM)), clock=home.clock)
+        except ConcordatError as error:
+            return json_answer(*oauth_refusal(error))
+        return json_answer(exchanged.to_json(home.clock()))
 
     @told
     async def close_session(self, request: Request) -> Response:

@@ -23,6 +23,7 @@ from concordat_node.home.login_store import LoginStore
 from concordat_node.home.pending import PENDING_S, BrowserLogin
 from concordat_node.home.provider import IdentityProvider
 from concordat_node.home.sessions import SessionStore
+from concordat_node.home.step_up import parse_step_up
 from concordat_trust.encoding import b64u
 
 NEXT_LENGTH_MAX = 1_000
@@ -63,12 +64,15 @@ class BrowserSignIn:
         self._entropy = entropy
         self._root = root
 
-    async def begin(self, next_path: str, *, now: int) -> Redirect:
-        """Return the way to the provider. Raises: ProviderUnreachable, ProviderAnswerInvalid."""
-        place = own_path(next_path, self._root)
-        login = BrowserLogin(self._secret(), self._secret(), self._secret(), place, now + PENDING_S)
+    async def begin(self, query: Mapping[str, str], *, now: int) -> Redirect:
+        """Return the way to the provider, for the page `next` and as strictly as a step-up in the query demands.
+
+        Raises: LoginRequestMalformed, ProviderUnreachable, ProviderAnswerInvalid.
+        """
+        place, step_up = own_path(query.get("next", ""), self._root), parse_step_up(query, now=now)
+        login = BrowserLogin(self._secret(), self._secret(), self._secret(), place, now + PENDING_S, step_up)
         location = await self._provider.authorization_url(
-            state=login.state, nonce=login.nonce, verifier=login.provider_verifier, now=now
+            state=login.state, nonce=login.nonce, verifier=login.provider_verifier, now=now, step_up=step_up
         )
         return Redirect(location, self._cookies.seal_browser(login))
 
@@ -83,7 +87,8 @@ class BrowserSignIn:
     async def complete(self, query: Mapping[str, str], cookie: str, *, now: int) -> SignedIn:
         """Return a new session. Raises: LoginStateInvalid, and what the provider's answer is refused with."""
         login = self._pending(query, cookie, now)
-        person = await self._login.identify(query, nonce=login.nonce, verifier=login.provider_verifier, now=now)
+        verifier, step_up = login.provider_verifier, login.step_up
+        person = await self._login.identify(query, nonce=login.nonce, verifier=verifier, now=now, step_up=step_up)
         await self._run_blocking(partial(self._logins.use, login.state, person, now=now))
         token, _ = await self._run_blocking(partial(self._sessions.open, person, now=now, kind="browser"))
         return SignedIn(token, own_path(login.next_path, self._root))

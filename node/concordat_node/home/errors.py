@@ -225,6 +225,66 @@ class IdTokenNonce(RefusedDocument):
     hint = "Start the sign-in again; if this repeats, a token is being replayed."
 
 
+class IdTokenAuthTime(RefusedDocument):
+    code = "id_token_auth_time"
+    sentence = "The identity provider does not say that the person signed in as recently as was asked for."
+    hint = "Sign in again; the provider must honour max_age and prompt=login (OpenID Connect Core §3.1.2.1)."
+
+
+class IdTokenAcr(RefusedDocument):
+    code = "id_token_acr"
+    sentence = "The identity provider does not say that the person was recognised in the way that was asked for (acr)."
+    hint = "Ask for a value of acr that the provider supports, or ask its operator for a second factor."
+
+
+class UserinfoInvalid(RefusedDocument):
+    code = "userinfo_invalid"
+    sentence = "The identity provider's userinfo answer is not about the person who signed in."
+    hint = "The provider must answer with the subject of the ID token (OpenID Connect Core §5.3.2)."
+
+
+class ExchangeDisabled(RequesterError):
+    code = "token_exchange_disabled"
+    sentence = "This home node exchanges no tokens."
+    hint = "Its operator names an audience in the setting home.token_exchange, or people sign in with concordat login."
+
+
+class ExchangeRequestInvalid(RequesterError):
+    code = "token_exchange_invalid"
+    sentence = "The token exchange request has no valid {field} (RFC 8693 §2.1)."
+    hint = "docs/identity.md shows the request: grant_type, subject_token, subject_token_type, and no actor."
+
+
+class SubjectTokenTime(RefusedDocument):
+    code = "subject_token_time"
+    sentence = "The subject token has expired, is from the future, or is more than {age_max_s} seconds old."
+    hint = "Get a new token from the identity provider right before the exchange."
+
+
+class SubjectTokenUsed(RefusedDocument):
+    code = "subject_token_used"
+    sentence = "This subject token has already been exchanged."
+    hint = "Get a new token from the identity provider for each exchange."
+
+
+class ClaimsMappingUnreadable(OperatorError):
+    code = "claims_mapping_unreadable"
+    sentence = "The claims mapping {path} cannot be read: {problem}."
+    hint = "Name the file in home.claims_file, relative to data_dir; the node must be able to read it."
+
+
+class ClaimsMappingInvalid(OperatorError):
+    code = "claims_mapping_invalid"
+    sentence = "The claims mapping is not valid: {place} {problem}."
+    hint = "Correct the file; docs/identity.md lists its fields, and concordat node doctor tries it on a sample."
+
+
+class ClaimsSampleInvalid(OperatorError):
+    code = "claims_sample_invalid"
+    sentence = "The claims sample {path} is not a JSON object: {problem}."
+    hint = "Save the payload of an ID token, or the provider's userinfo answer, as one JSON object."
+
+
 class HomeSettingsInvalid(OperatorError):
     code = "home_settings_invalid"
     sentence = "The setting {setting} of the home node is not valid: {problem}."

@@ -15,6 +15,7 @@ from concordat_node.home.ask import Asker, NoteMinted, nobody_notes
 from concordat_node.home.browser_login import BrowserSignIn
 from concordat_node.home.database import open_home_database
 from concordat_node.home.errors import HomeBundleUnusable
+from concordat_node.home.exchange import TokenExchange
 from concordat_node.home.job_runner import JobRunner
 from concordat_node.home.jobs import Job, JobStore
 from concordat_node.home.judge import NoteSplit, nobody_keeps
@@ -43,6 +44,8 @@ class Home:
     keys: HomeKeys
     login: Login
     browser_login: BrowserSignIn
+    exchange: TokenExchange
+    provider: IdentityProvider
     sessions: SessionStore
     jobs: JobStore
     asker: Asker
@@ -124,7 +127,9 @@ def open_home(
     sessions = SessionStore(
         engine, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s, entropy=entropy
     )
-    provider = IdentityProvider(settings.provider, settings.redirect_uri, transport)
+    provider = IdentityProvider(
+        settings.provider, settings.redirect_uri, transport, max_age_s=settings.session_absolute_s
+    )
     cookies, logins = LoginCookies(keys.pseudonym, entropy=entropy), LoginStore(engine, entropy=entropy)
     login = Login(
         provider=provider,
@@ -166,6 +171,16 @@ def open_home(
             entropy=entropy,
             root=settings.portal_root,
         ),
+        exchange=TokenExchange(
+            audience=settings.exchange_audience,
+            issuer=settings.provider.issuer,
+            provider=provider,
+            login=login,
+            logins=logins,
+            sessions=sessions,
+            run_blocking=run_blocking,
+        ),
+        provider=provider,
         sessions=sessions,
         jobs=jobs,
         asker=asker,

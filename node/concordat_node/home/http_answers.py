@@ -10,11 +10,17 @@ from typing import ParamSpec
 from fastapi import Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from concordat_node.home.errors import ContentTypeUnsupported, HomeStorageFailed, NotSignedIn
+from concordat_node.home.errors import (
+    ContentTypeUnsupported,
+    HomeStorageFailed,
+    LoginsTooMany,
+    NotSignedIn,
+    PersonNotMapped,
+)
 from concordat_node.home.http_status import status_of
 from concordat_node.home.requests import BODY_BYTES_MAX
 from concordat_trust.canonical import Json, JsonObject, JsonTooLarge, canonical_bytes
-from concordat_trust.errors import ConcordatError
+from concordat_trust.errors import ConcordatError, RefusedDocument, RequesterError
 from concordat_trust.failure_log import without_texts
 
 FORM = "application/x-www-form-urlencoded"
@@ -74,3 +80,16 @@ async def body_of(request: Request, media_type: str = "application/json", bytes_
         if len(body) > bytes_max:
             raise JsonTooLarge(size=len(body), bytes_max=bytes_max)
     return bytes(body)
+
+
+def oauth_refusal(error: ConcordatError) -> tuple[JsonObject, int]:
+    """Return an error as OAuth clients read it (RFC 6749 §5.2), with our own code in front of the description."""
+    status = status_of(error)
+    if isinstance(error, RequesterError):
+        name = "invalid_request"
+    else:
+        name = "invalid_grant" if isinstance(error, RefusedDocument) else "temporarily_unavailable"
+    if isinstance(error, PersonNotMapped | LoginsTooMany):
+        name = "invalid_grant"
+    _log.info("token exchange: %s", error.code)
+    return {"error": name, "error_description": f"{error.code}: {error.message}"}, 400 if status < 500 else status

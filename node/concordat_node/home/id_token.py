@@ -20,8 +20,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from concordat_node.home.errors import (
+    IdTokenAcr,
     IdTokenAlgorithm,
     IdTokenAudience,
+    IdTokenAuthTime,
     IdTokenIssuer,
     IdTokenKeyUnknown,
     IdTokenMalformed,
@@ -29,6 +31,8 @@ from concordat_node.home.errors import (
     IdTokenSignatureInvalid,
     IdTokenTime,
 )
+from concordat_node.home.step_up import NO_STEP_UP, StepUp
+from concordat_trust.query_token import ACR_CHARS_MAX
 
 ALGORITHMS: Mapping[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
@@ -43,6 +47,8 @@ AGE_MAX_S = 600
 RSA_BITS_MIN = 2_048
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
+_ACR = re.compile(rf"[\x21-\x7e]{{1,{ACR_CHARS_MAX}}}")
+
 Jwk = Mapping[str, object]
 
 
@@ -53,24 +59,75 @@ class Expected:
     issuer: str
     client_id: str
     nonce: str
+    algorithm: str | None = None
+    """The one algorithm; None: any of `ALGORITHMS`."""
+    max_age_s: int | None = None
+    """How long ago the person may have signed in at the provider, if it says when."""
+    step_up: StepUp = NO_STEP_UP
 
 
 def verify_id_token(token: str, *, keys: Iterable[Jwk], expected: Expected, now: int) -> Mapping[str, object]:
     """Return the claims of a token that answers this sign-in.
 
     Raises: IdTokenMalformed, IdTokenAlgorithm, IdTokenKeyUnknown, IdTokenSignatureInvalid, IdTokenIssuer,
-    IdTokenAudience, IdTokenTime, IdTokenNonce; in this order.
+    IdTokenAudience, IdTokenTime, IdTokenNonce, IdTokenAuthTime, IdTokenAcr; in this order.
     """
-    algorithm, key_id = _header(token)
-    claims = _verified_payload(token, algorithm, _key(keys, algorithm, key_id))
+    claims = verified_claims(token, keys=keys, algorithm=expected.algorithm)
     _check_parties(claims, expected)
     _check_times(claims, now)
     if claims.get("nonce") != expected.nonce:
         raise IdTokenNonce
+    check_subject(claims)
+    _check_sign_in(claims, expected, now)
+    return claims
+
+
+def verified_claims(token: str, *, keys: Iterable[Jwk], algorithm: str | None) -> Mapping[str, object]:
+    """Return the payload of a token that one of these keys signed; nothing of it is compared yet.
+
+    Raises: IdTokenMalformed, IdTokenAlgorithm, IdTokenKeyUnknown, IdTokenSignatureInvalid.
+    """
+    found, key_id = _header(token)
+    if algorithm not in (None, found):
+        raise IdTokenAlgorithm
+    return _verified_payload(token, found, _key(keys, found, key_id))
+
+
+def check_subject(claims: Mapping[str, object]) -> None:
+    """Raises: IdTokenMalformed."""
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_LENGTH_MAX:
         raise IdTokenMalformed(field="sub")
-    return claims
+
+
+def auth_time_of(claims: Mapping[str, object]) -> int | None:
+    """Return when the person signed in at the provider; None when it does not say. Raises: IdTokenMalformed."""
+    value = None if claims.get("auth_time") is None else time_of(claims, "auth_time")
+    if value is not None and value < 0:
+        raise IdTokenMalformed(field="auth_time")
+    return value
+
+
+def acr_of(claims: Mapping[str, object]) -> str | None:
+    """Return how the person was recognised; None when the provider does not say. Raises: IdTokenMalformed."""
+    value = claims.get("acr")
+    if value is not None and (not isinstance(value, str) or not _ACR.fullmatch(value)):
+        raise IdTokenMalformed(field="acr")
+    return value
+
+
+def _check_sign_in(claims: Mapping[str, object], expected: Expected, now: int) -> None:
+    auth_time, step_up = auth_time_of(claims), expected.step_up
+    if auth_time is not None and auth_time > now + LEEWAY_S:
+        raise IdTokenAuthTime
+    # OpenID Connect Core §3.1.3.7, 12 and 13. A provider that ignores max_age says nothing; a step-up needs its word.
+    is_old = (
+        auth_time is not None and expected.max_age_s is not None and now - auth_time > expected.max_age_s + AGE_MAX_S
+    )
+    if is_old or (step_up.since is not None and (auth_time is None or auth_time < step_up.since - LEEWAY_S)):
+        raise IdTokenAuthTime
+    if step_up.acr_values and acr_of(claims) not in step_up.acr_values:
+        raise IdTokenAcr
 
 
 def key_id_of(token: str) -> str | None:
@@ -153,12 +210,13 @@ def _check_parties(claims: Mapping[str, object], expected: Expected) -> None:
 
 
 def _check_times(claims: Mapping[str, object], now: int) -> None:
-    issued_at, expires_at = _time(claims, "iat"), _time(claims, "exp")
+    issued_at, expires_at = time_of(claims, "iat"), time_of(claims, "exp")
     if not issued_at - LEEWAY_S <= now < expires_at + LEEWAY_S or now - issued_at > AGE_MAX_S:
         raise IdTokenTime
 
 
-def _time(claims: Mapping[str, object], name: str) -> int:
+def time_of(claims: Mapping[str, object], name: str) -> int:
+    """Return a time of the token in seconds. Raises: IdTokenMalformed."""
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         raise IdTokenMalformed(field=name)

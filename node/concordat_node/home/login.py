@@ -33,12 +33,15 @@ from concordat_node.home.errors import (
     LoginRequestMalformed,
     LoginStateInvalid,
 )
+from concordat_node.home.id_token import acr_of, auth_time_of
 from concordat_node.home.login_cookies import LoginCookies
 from concordat_node.home.login_store import LoginStore
+from concordat_node.home.passport import visas_handed_over
 from concordat_node.home.pending import CONFIRM_S, PENDING_S, ClientRequest, Confirmation, PendingLogin
-from concordat_node.home.person import Person, SignIn
-from concordat_node.home.provider import IdentityProvider
+from concordat_node.home.person import Passport, Person, SignIn
+from concordat_node.home.provider import Identified, IdentityProvider
 from concordat_node.home.sessions import Session, SessionStore
+from concordat_node.home.step_up import NO_STEP_UP, StepUp, parse_step_up
 from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
 
@@ -107,10 +110,10 @@ class Login:
 
         Raises: LoginRedirectRefused, LoginRequestMalformed, ProviderUnreachable, ProviderAnswerInvalid.
         """
-        client = parse_client_request(query)
-        login = PendingLogin(self._secret(), self._secret(), self._secret(), client, now + PENDING_S)
+        client, step_up = parse_client_request(query), parse_step_up(query, now=now)
+        login = PendingLogin(self._secret(), self._secret(), self._secret(), client, now + PENDING_S, step_up)
         location = await self._provider.authorization_url(
-            state=login.state, nonce=login.nonce, verifier=login.provider_verifier, now=now
+            state=login.state, nonce=login.nonce, verifier=login.provider_verifier, now=now, step_up=step_up
         )
         return Redirect(location, self._cookies.seal(login))
 
@@ -124,7 +127,7 @@ class Login:
             raise LoginStateInvalid
         try:
             nonce, verifier = login.nonce, login.provider_verifier
-            person = await self.identify(query, nonce=nonce, verifier=verifier, now=now)
+            person = await self.identify(query, nonce=nonce, verifier=verifier, now=now, step_up=login.step_up)
             await self._run_blocking(lambda: self._logins.use(login.state, person, now=now))
         except LoginStateInvalid:
             raise
@@ -157,7 +160,9 @@ class Login:
         person = await self._run_blocking(lambda: self._logins.redeem(code, verifier, now=now))
         return await self._run_blocking(lambda: self._sessions.open(person, now=now))
 
-    async def identify(self, query: Mapping[str, str], *, nonce: str, verifier: str, now: int) -> Person:
+    async def identify(
+        self, query: Mapping[str, str], *, nonce: str, verifier: str, now: int, step_up: StepUp = NO_STEP_UP
+    ) -> Person:
         """Return whom the provider's answer names. Raises: IdTokenIssuer, LoginRefusedByProvider, the provider's."""
         # RFC 9207 §2.4: an answer that names its issuer must name ours, also an error.
         if query.get("iss", self._issuer) != self._issuer:
@@ -165,8 +170,18 @@ class Login:
         code = query.get("code", "")
         if "error" in query or not 0 < len(code) <= CODE_LENGTH_MAX:
             raise LoginRefusedByProvider
-        claims = await self._provider.identify(code, verifier=verifier, nonce=nonce, now=now)
-        return Person(str(claims["sub"]), map_claims(claims, self._mapping), SignIn(now))
+        found = await self._provider.identify(code, verifier=verifier, nonce=nonce, now=now, step_up=step_up)
+        return self.mapped(found, now=now)
+
+    def mapped(self, found: Identified, *, now: int) -> Person:
+        """Return what this node remembers of whom the provider named. Raises: PersonNotMapped, IdTokenMalformed."""
+        claims, everything = found.claims, found.all_claims()
+        return Person(
+            subject=str(claims["sub"]),
+            claims=map_claims(everything, self._mapping),
+            sign_in=SignIn(now, auth_time_of(claims), acr_of(claims)),
+            passport=Passport(self._issuer, visas_handed_over(everything)),
+        )
 
     def _secret(self) -> str:
         return b64u(self._entropy(_SECRET_BYTES))

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from concordat_node.home.errors import LoginStateInvalid
 from concordat_node.home.pending import BrowserLogin, ClientRequest, Confirmation, PendingLogin
+from concordat_node.home.step_up import ACR_VALUES_MAX, StepUp
 from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
@@ -51,7 +52,8 @@ class LoginCookies:
             "state": login.state,
         }
         if isinstance(login, PendingLogin):
-            return self._sealed("pending", {**fields, "nonce": login.nonce, "verifier": login.provider_verifier})
+            secrets: JsonObject = {"nonce": login.nonce, "verifier": login.provider_verifier}
+            return self._sealed("pending", {**fields, **secrets, **_step_up_fields(login.step_up)})
         return self._sealed("confirmation", {**fields, "form": login.form})
 
     def seal_browser(self, login: BrowserLogin) -> str:
@@ -63,7 +65,7 @@ class LoginCookies:
             "state": login.state,
             "verifier": login.provider_verifier,
         }
-        return self._sealed("browser", fields)
+        return self._sealed("browser", {**fields, **_step_up_fields(login.step_up)})
 
     def browser(self, cookie: str, *, now: int) -> BrowserLogin:
         """Return the sign-in that this browser began for itself. Raises: LoginStateInvalid."""
@@ -75,6 +77,7 @@ class LoginCookies:
                 shape.text("verifier"),
                 shape.text("next"),
                 shape.integer("ends_at"),
+                _step_up(shape),
             )
             shape.finish()
         except RefusedDocument as error:
@@ -87,7 +90,8 @@ class LoginCookies:
         shape = self._opened("pending", cookie)
         try:
             state, client, ends_at = _common(shape)
-            login = PendingLogin(state, shape.text("nonce"), shape.text("verifier"), client, ends_at)
+            step_up = _step_up(shape)
+            login = PendingLogin(state, shape.text("nonce"), shape.text("verifier"), client, ends_at, step_up)
             shape.finish()
         except RefusedDocument as error:
             raise LoginStateInvalid from error
@@ -130,6 +134,14 @@ class LoginCookies:
 
 def _associated(purpose: _Purpose) -> bytes:
     return _LABEL + b"\x00" + purpose.encode("ascii")
+
+
+def _step_up_fields(step_up: StepUp) -> JsonObject:
+    return {"acr_values": [*step_up.acr_values], "since": step_up.since}
+
+
+def _step_up(shape: Shape) -> StepUp:
+    return StepUp(shape.optional_integer("since"), shape.texts("acr_values", count_max=ACR_VALUES_MAX))
 
 
 def _common(shape: Shape) -> tuple[str, ClientRequest, int]:

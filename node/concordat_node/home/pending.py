@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concordat_node.home.step_up import NO_STEP_UP, StepUp
+
 PENDING_S = 600
 CONFIRM_S = 300
 
@@ -30,6 +32,7 @@ class PendingLogin:
     provider_verifier: str
     client: ClientRequest
     ends_at: int
+    step_up: StepUp = NO_STEP_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +54,4 @@ class BrowserLogin:
     provider_verifier: str
     next_path: str
     ends_at: int
+    step_up: StepUp = NO_STEP_UP

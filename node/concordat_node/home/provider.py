@@ -8,16 +8,23 @@ is `id_token.py`'s.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.client import OAuth2Client
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
-from concordat_node.home.errors import IdTokenKeyUnknown, ProviderAnswerInvalid, ProviderUnreachable
-from concordat_node.home.id_token import Expected, Jwk, key_id_of, verify_id_token
+from concordat_node.home.errors import (
+    IdTokenKeyUnknown,
+    ProviderAnswerInvalid,
+    ProviderUnreachable,
+    UserinfoInvalid,
+)
+from concordat_node.home.id_token import Expected, Jwk, key_id_of, verified_claims, verify_id_token
 from concordat_node.home.settings import ProviderSettings, is_trustworthy_url
+from concordat_node.home.step_up import NO_STEP_UP, StepUp
 from concordat_trust.errors import PeerFailure
 from concordat_trust.wire.transport import Transport, WireRequest
 
@@ -28,6 +35,8 @@ KEYS_COOLDOWN_S = 30
 KEYS_MAX = 100
 _FORM = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded;charset=UTF-8"}
 _JSON = {"accept": "application/json"}
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]{1,16384}=*")
+_ID_TOKEN_ONLY = frozenset({"acr", "amr", "aud", "auth_time", "azp", "exp", "iat", "iss", "nonce"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +46,31 @@ class ProviderMetadata:
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    userinfo_endpoint: str | None
+    end_session_endpoint: str | None
     read_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Whom the provider named: verified ID token claims, and the unsigned claims of its userinfo answer, if read."""
+
+    claims: Mapping[str, object]
+    more: Mapping[str, object]
+
+    def all_claims(self) -> Mapping[str, object]:
+        """Return what the mapping reads; what the ID token says stands over userinfo."""
+        return {**self.more, **self.claims}
 
 
 class IdentityProvider:
     """One provider; keeps its discovery document and key set for some minutes."""
 
-    def __init__(self, settings: ProviderSettings, redirect_uri: str, transport: Transport) -> None:
+    def __init__(
+        self, settings: ProviderSettings, redirect_uri: str, transport: Transport, *, max_age_s: int | None = None
+    ) -> None:
         self._settings = settings
+        self._max_age_s = max_age_s
         self._transport = transport
         self._metadata: ProviderMetadata | None = None
         self._keys: tuple[Jwk, ...] = ()
@@ -58,18 +84,34 @@ class IdentityProvider:
             code_challenge_method="S256",
         )
 
-    async def authorization_url(self, *, state: str, nonce: str, verifier: str, now: int) -> str:
+    async def authorization_url(
+        self, *, state: str, nonce: str, verifier: str, now: int, step_up: StepUp = NO_STEP_UP
+    ) -> str:
         """Return where to send the browser. Raises: ProviderUnreachable, ProviderAnswerInvalid."""
         metadata = await self._discover(now)
+        more = step_up.parameters()
+        if self._max_age_s is not None:
+            more["max_age"] = str(self._max_age_s)  # with it a provider says when the person signed in
         url, _ = self._oauth.create_authorization_url(
-            metadata.authorization_endpoint, state=state, code_verifier=verifier, nonce=nonce
+            metadata.authorization_endpoint, state=state, code_verifier=verifier, nonce=nonce, **more
         )
         return str(url)
 
-    async def identify(self, code: str, *, verifier: str, nonce: str, now: int) -> Mapping[str, object]:
-        """Return the verified ID token claims of an authorization code.
+    async def end_session_url(self, back_to: str, *, now: int) -> str | None:
+        """Return where to sign out of the provider too (RP-Initiated Logout §2); None when it has no such place.
 
-        Raises: ProviderUnreachable, ProviderAnswerInvalid, and the refusals of `verify_id_token`.
+        Raises: ProviderUnreachable, ProviderAnswerInvalid.
+        """
+        endpoint = (await self._discover(now)).end_session_endpoint
+        query = urlencode({"client_id": self._settings.client_id, "post_logout_redirect_uri": back_to})
+        return None if endpoint is None else f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{query}"
+
+    async def identify(
+        self, code: str, *, verifier: str, nonce: str, now: int, step_up: StepUp = NO_STEP_UP
+    ) -> Identified:
+        """Return whom the answer to an authorization code names.
+
+        Raises: ProviderUnreachable, ProviderAnswerInvalid, UserinfoInvalid, and the refusals of `verify_id_token`.
         """
         metadata = await self._discover(now)
         answer = await self._exchange_code(metadata, code, verifier)
@@ -77,8 +119,34 @@ class IdentityProvider:
         if not isinstance(token, str):
             raise ProviderAnswerInvalid(document="token answer", problem="it has no ID token")
         keys = await self._keys_for(metadata, key_id_of(token), now)
-        expected = Expected(self._settings.issuer, self._settings.client_id, nonce)
-        return verify_id_token(token, keys=keys, expected=expected, now=now)
+        settings = self._settings
+        expected = Expected(settings.issuer, settings.client_id, nonce, settings.algorithm, self._max_age_s, step_up)
+        claims = verify_id_token(token, keys=keys, expected=expected, now=now)
+        return Identified(claims, await self._userinfo(metadata, answer, claims))
+
+    async def verified(self, token: str, *, now: int) -> Mapping[str, object]:
+        """Return the claims of any token that this provider signed; nothing of them is compared yet.
+
+        Raises: ProviderUnreachable, ProviderAnswerInvalid, and the refusals of `verified_claims`.
+        """
+        key_id = key_id_of(token)  # a form that cannot be one asks nobody
+        keys = await self._keys_for(await self._discover(now), key_id, now)
+        return verified_claims(token, keys=keys, algorithm=None)
+
+    async def _userinfo(
+        self, metadata: ProviderMetadata, answer: Mapping[str, object], claims: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """Return the userinfo claims, without those that only an ID token can say."""
+        if not self._settings.userinfo and not self._settings.has_passport:
+            return {}
+        token = answer.get("access_token")
+        if metadata.userinfo_endpoint is None or not isinstance(token, str) or not _BEARER.fullmatch(token):
+            raise ProviderAnswerInvalid(document="token answer", problem="nothing leads from it to userinfo")
+        headers = {**_JSON, "authorization": f"Bearer {token}"}
+        told = await self._call("GET", metadata.userinfo_endpoint, headers, b"")
+        if told.get("sub") != claims["sub"]:
+            raise UserinfoInvalid  # OpenID Connect Core §5.3.2: a token could have been swapped
+        return {name: value for name, value in told.items() if name not in _ID_TOKEN_ONLY}
 
     async def _discover(self, now: int) -> ProviderMetadata:
         if self._metadata is None or now - self._metadata.read_at > METADATA_AGE_MAX_S:
@@ -144,8 +212,14 @@ def _metadata(document: Mapping[str, object], issuer: str, now: int) -> Provider
         authorization_endpoint=_endpoint(document, "authorization_endpoint"),
         token_endpoint=_endpoint(document, "token_endpoint"),
         jwks_uri=_endpoint(document, "jwks_uri"),
+        userinfo_endpoint=_optional_endpoint(document, "userinfo_endpoint"),
+        end_session_endpoint=_optional_endpoint(document, "end_session_endpoint"),
         read_at=now,
     )
+
+
+def _optional_endpoint(document: Mapping[str, object], name: str) -> str | None:
+    return None if document.get(name) is None else _endpoint(document, name)
 
 
 def _endpoint(document: Mapping[str, object], name: str) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from concordat_node.home.errors import (
     AssetForeign,
+    ExchangeRequestInvalid,
     LoginRequestMalformed,
     PageSizeInvalid,
     PurposeUnknown,
@@ -41,6 +42,7 @@ BODY_BYTES_MAX = 65_536
 PAGE_SIZE = 20
 SECRET_LENGTH_MAX = 2_048
 FORM_FIELDS_MAX = 5
+EXCHANGE_FIELDS_MAX = 10
 SEARCH_PARAMETERS = ("q", "purpose", "disease", "method", "project", "commercial", "page_size", "facets")
 
 
@@ -79,6 +81,19 @@ def parse_form(body: bytes, field: str) -> str:
     if len(dict(pairs)) != len(pairs):
         raise LoginRequestMalformed(field=field)
     return dict(pairs).get(field, "")
+
+
+def parse_exchange(body: bytes) -> dict[str, str]:
+    """Return the form of a token request, each field once. Raises: ExchangeRequestInvalid."""
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=EXCHANGE_FIELDS_MAX
+        )
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise ExchangeRequestInvalid(field="form") from error
+    if len(dict(pairs)) != len(pairs):
+        raise ExchangeRequestInvalid(field="form: a field is there twice")
+    return dict(pairs)
 
 
 def parse_search(body: bytes, bundle: TrustedBundle) -> SearchRequest:

@@ -48,10 +48,13 @@ class SessionStore:
         self._absolute_s = absolute_s
         self._entropy = entropy
 
-    def open(self, person: Person, *, now: int, kind: SessionKind = "program") -> tuple[str, Session]:
-        """Return a new token, to be shown once, and its session."""
+    def open(
+        self, person: Person, *, now: int, kind: SessionKind = "program", lifetime_s: int | None = None
+    ) -> tuple[str, Session]:
+        """Return a new token, to be shown once, and its session; `lifetime_s` can only make it shorter."""
+        absolute_s = self._absolute_s if lifetime_s is None else min(lifetime_s, self._absolute_s)
         token = b64u(self._entropy(TOKEN_BYTES))
-        session = _session(b64u(self._entropy(16)), person, now + self._absolute_s)
+        session = _session(b64u(self._entropy(16)), person, now + absolute_s)
         with self._engine.begin() as connection:
             self._sweep(connection, now)
             _keep_newest(connection, person.subject, SESSIONS_PER_SUBJECT_MAX - 1)

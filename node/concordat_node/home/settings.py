@@ -6,12 +6,14 @@ here; a field that is unknown is refused. No default widens access: there is no 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
-from concordat_node.home.claims import ClaimsMapping, parse_claims_mapping
-from concordat_node.home.errors import HomeSettingsInvalid
+from concordat_node.home.claims import ClaimsMapping, parse_claims_mapping, read_claims_mapping
+from concordat_node.home.errors import ClaimsMappingUnreadable, HomeSettingsInvalid
+from concordat_node.home.id_token import ALGORITHMS
 from concordat_trust.canonical import JsonObject
 from concordat_trust.round_tokens import MINTINGS, Minting
 from concordat_trust.shape import DocumentMalformed, Shape
@@ -21,6 +23,7 @@ SESSION_ABSOLUTE_S = 12 * 3_600
 LIFETIME_MAX_S = 7 * 24 * 3_600
 QUESTION_DEADLINE_MS = 8_000
 QUESTION_DEADLINE_MAX_MS = 60_000
+PASSPORT_SCOPE = "ga4gh_passport_v1"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -32,6 +35,15 @@ class ProviderSettings:
     client_id: str
     client_secret: str | None
     scope: str
+    algorithm: str | None = None
+    """The one algorithm of its ID tokens; None: RS256, ES256 or EdDSA, whichever the published key is for."""
+    userinfo: bool = False
+    """Whether claims are also read from its userinfo endpoint."""
+
+    @property
+    def has_passport(self) -> bool:
+        """Whether GA4GH visas are asked for (GA4GH Passport, "Passport Scope")."""
+        return PASSPORT_SCOPE in self.scope.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,8 @@ class HomeSettings:
     question_deadline_ms: int = QUESTION_DEADLINE_MS
     minting: Minting = "shared"
     """`per_organization`: every organization knows a person under another pseudonym."""
+    exchange_audience: str | None = None
+    """The audience of tokens that scripts exchange for a session (RFC 8693); None: none are exchanged."""
 
     @property
     def redirect_uri(self) -> str:
@@ -70,20 +84,28 @@ class HomeSettings:
         return self.base_url.startswith("https:")
 
 
-def parse_home_settings(obj: JsonObject) -> HomeSettings:
-    """Return the settings. Raises: HomeSettingsInvalid with the setting's name."""
+def read_no_file(name: str) -> bytes:
+    """Refuse to read a claims mapping: for whoever reads settings without their files."""
+    raise ClaimsMappingUnreadable(path=name, problem="no file is read here")
+
+
+def parse_home_settings(obj: JsonObject, *, read: Callable[[str], bytes] = read_no_file) -> HomeSettings:
+    """Return the settings; `read` returns the bytes of the file named by `claims_file`.
+
+    Raises: HomeSettingsInvalid with the setting's name, ClaimsMappingInvalid, what `read` raises.
+    """
     try:
-        return _parse(Shape(obj, "home"))
+        return _parse(Shape(obj, "home"), read)
     except DocumentMalformed as error:
         setting = f"{error.fields['where']}.{error.fields['field']}"
         raise HomeSettingsInvalid(setting=setting, problem=error.fields["problem"]) from error
 
 
-def _parse(shape: Shape) -> HomeSettings:
+def _parse(shape: Shape, read: Callable[[str], bytes]) -> HomeSettings:
     settings = HomeSettings(
         base_url=_url(shape, "base_url"),
         provider=_provider(shape.object("provider")),
-        claims=parse_claims_mapping(shape.object("claims")),
+        claims=_claims(shape, read),
         coordinators=shape.texts("coordinators", count_max=10, length_max=40),
         session_idle_s=_seconds(shape, "session_idle_s", SESSION_IDLE_S),
         session_absolute_s=_seconds(shape, "session_absolute_s", SESSION_ABSOLUTE_S),
@@ -92,9 +114,27 @@ def _parse(shape: Shape) -> HomeSettings:
             QUESTION_DEADLINE_MS,
         ),
         minting=_minting(shape),
+        exchange_audience=_exchange_audience(shape),
     )
     shape.finish()
     return settings
+
+
+def _claims(shape: Shape, read: Callable[[str], bytes]) -> ClaimsMapping:
+    if shape.has("claims") == shape.has("claims_file"):
+        raise shape.refuse("claims", "or claims_file must be there, and not both")
+    if shape.has("claims"):
+        return parse_claims_mapping(shape.object("claims"))
+    return read_claims_mapping(read(shape.text("claims_file", length_min=1, length_max=1_000)))
+
+
+def _exchange_audience(shape: Shape) -> str | None:
+    if not shape.has("token_exchange"):
+        return None
+    exchange = shape.object("token_exchange")
+    audience = exchange.text("audience", length_min=1, length_max=200)
+    exchange.finish()
+    return audience
 
 
 def _provider(shape: Shape) -> ProviderSettings:
@@ -104,6 +144,8 @@ def _provider(shape: Shape) -> ProviderSettings:
         client_id=shape.text("client_id", length_min=1, length_max=200),
         client_secret=shape.optional_text("client_secret", length_max=200),
         scope="openid" if scope is None else scope,
+        algorithm=shape.one_of("algorithm", tuple(ALGORITHMS)) if shape.has("algorithm") else None,
+        userinfo=shape.boolean("userinfo") if shape.has("userinfo") else False,
     )
     if "openid" not in provider.scope.split():
         raise shape.refuse("scope", "does not contain openid")

@@ -60,6 +60,7 @@ def build_portal_router(home: Home) -> APIRouter:
         ("GET", f"{ROOT}/login", portal.login),
         ("GET", f"{ROOT}/signin-failed", portal.signin_failed),
         ("POST", f"{ROOT}/logout", portal.logout),
+        ("GET", f"{ROOT}/logout/provider", portal.provider_logout),
         ("POST", f"{ROOT}/search", portal.search),
         ("GET", f"{ROOT}/search/{{job_id}}", jobs.search_page),
         ("GET", f"{ROOT}/search/{{job_id}}/events", jobs.events),
@@ -123,7 +124,7 @@ class _Portal:
 
     async def login(self, request: Request) -> Response:
         home = self._home
-        redirect = await home.browser_login.begin(request.query_params.get("next", ""), now=home.clock())
+        redirect = await home.browser_login.begin(dict(request.query_params), now=home.clock())
         response = self._browsers.redirect(redirect.location)
         begin_browser_login(response, home.settings, redirect.cookie or "")
         return response
@@ -135,9 +136,22 @@ class _Portal:
     async def logout(self, request: Request) -> Response:
         browser, _ = await self._browsers.form(request)
         await self._home.end_session(browser.token, kind="browser")
-        response = self._browsers.redirect(f"{self._root}/?signed-out=yes")
+        where = "here" if await self._provider_logout() else "yes"
+        response = self._browsers.redirect(f"{self._root}/?signed-out={where}")
         end_browser_session(response, self._home.settings)
         return response
+
+    async def provider_logout(self, request: Request) -> Response:
+        """Send the browser on to sign out of the provider too; a link, because a form of ours goes to ourselves."""
+        return self._browsers.redirect(await self._provider_logout() or f"{self._root}/?signed-out=yes")
+
+    async def _provider_logout(self) -> str | None:
+        home, back_to = self._home, f"{self._home.settings.base_url}/portal/?signed-out=yes"
+        try:
+            return await home.provider.end_session_url(back_to, now=home.clock())
+        except ConcordatError as error:  # signing out here must not depend on anybody
+            _log.warning("provider's sign-out: %s", error.code)
+            return None
 
     async def search(self, request: Request) -> Response:
         try:
@@ -201,6 +215,7 @@ class _Portal:
             self._browsers.bare_frame(),
             organization=organization if bundle is None else bundle.member(organization).legal_name,
             is_signed_out="signed-out" in request.query_params,
+            is_signed_in_there=request.query_params.get("signed-out") == "here",
             has_ended=has_cookie,
             next=place,
         )

@@ -67,6 +67,8 @@ class Need:
 
     words: str
     who: str
+    is_sign_in: bool = False
+    """Whether the person meets it alone, by signing in again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,11 @@ def record_of(record: Object, names: Mapping[str, str]) -> Record:
         conditions=tuple(_conditions(obj(record.get("conditions")))),
         masked=tuple(_FIELD_WORDS.get(field, field.replace("_", " ")) for field in texts(record.get("masked_fields"))),
         needs=tuple(
-            Need(missing_words(text(item.get("code"))), grantor_words(text(item.get("who_can_grant"))))
+            Need(
+                missing_words(text(item.get("code"))),
+                grantor_words(text(item.get("who_can_grant"))),
+                item.get("who_can_grant") == "requester",
+            )
             for item in objects(record.get("missing"))
         ),
         obligations=tuple(text(o.get("text")) or text(o.get("code")) for o in objects(record.get("obligations"))),
