@@ -87,7 +87,7 @@ _HOME = """## The `home` object of a node
 | field | meaning |
 |---|---|
 | `base_url` | where people reach this node; the provider's registered redirect is `{base_url}/login/callback` |
-| `provider` | `issuer`, `client_id`, `client_secret` (null: public), `scope`, `algorithm`, `userinfo`; see identity.md |
+| `provider` | `issuer`, `client_id`, `client_secret` (null: public), `scope`, `algorithm`, `userinfo` (identity.md) |
 | `claims` | `affiliation`, `role`, `clearance`, maybe `registrar`, `purposes`: `claim` and `rules`, `is` → `becomes` |
 | `claims_file` | instead of `claims`: a file with the same object and `mapping_version` 1, relative to `data_dir` |
 | `token_exchange` | `audience` of the tokens that scripts exchange for a session; without it none are exchanged |
