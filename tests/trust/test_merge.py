@@ -30,6 +30,7 @@ from concordat_trust.merge import (
     MergedResult,
     Reported,
     UnprovedStatus,
+    entry_of,
     first_difference,
     merge,
     require_same_result,
@@ -373,3 +374,52 @@ def test_two_values_differ_somewhere_exactly_when_their_canonical_bytes_do(left:
 def test_nobody_at_all_is_not_a_complete_answer() -> None:
     result = merged([], roster=[])
     assert (result.completeness.complete, result.total, result.is_exact) == (False, None, False)
+
+
+# --- what a mutant of `merge` would change and no test above would notice ---------------------------------------------
+
+
+def test_home_may_say_what_it_found_and_a_coordinator_may_not() -> None:
+    assert Reported.of("STALE", "bundle_stale", "home") == Reported("STALE", "bundle_stale", "home")
+    assert Reported.of("STALE", "bundle_stale").status == "INVALID"
+
+
+def test_a_code_with_anything_behind_it_is_none() -> None:
+    assert Reported.of("TIMEOUT", "peer_timeout").code == "peer_timeout"
+    assert Reported.of("TIMEOUT", "peer_timeout <b>").code == "code_malformed"
+
+
+def test_what_home_could_not_do_is_no_finding_of_home() -> None:
+    assert Reported.at_home("INVALID", "record_missing").is_finding
+    assert not Reported.at_home("UNREACHABLE", "coordinator_unreachable").is_finding
+    assert not Reported("INVALID", "record_missing").is_finding
+
+
+def test_organizations_and_values_are_told_in_their_order() -> None:
+    orgs = [OrgId.parse(f"org-{number * 7919 % 100:03d}") for number in range(60)]
+    result = merged([], roster=orgs)
+    assert [entry.organization for entry in result.completeness.entries] == sorted(orgs)
+    cells = {f"v{number * 7919 % 100:03d}": 1 for number in range(60)}
+    answer = VerifiedAnswer(NORTH, replace(ALL[0].attestation, facets={"kind": cells}), ())
+    assert list(merged([answer], roster=[NORTH]).facets["kind"]) == sorted(cells)
+
+
+def test_of_several_differences_the_first_in_order_is_named() -> None:
+    left: Any = {f"k{number:02d}": 0 for number in range(40)}
+    right: Any = {f"k{number:02d}": 1 for number in range(40)}
+    assert first_difference(left, right) == "result.k00"
+    assert first_difference(left, {**left, "a": 1, "z": 1}) == "result.a"
+
+
+@pytest.mark.parametrize(("left", "right"), [("ab", ["a", "b"]), (["a", "b"], "ab"), ({}, []), ([], {}), (None, [])])
+def test_a_list_is_no_text_and_no_object(left: Any, right: Any) -> None:
+    assert first_difference(left, right) == "result"
+
+
+def test_one_organization_alone_comes_to_what_merge_would_say() -> None:
+    answer = ALL[0]
+    by_merge = {entry.organization: entry for entry in merged([answer]).completeness.entries}
+    assert entry_of(answer.org, answer) == by_merge[answer.org]
+    report = Reported("TIMEOUT", "peer_timeout")
+    assert entry_of(VITALIS, report).status == "TIMEOUT"
+    assert (entry_of(VITALIS, report).said_by, entry_of(answer.org, answer).said_by) == ("coordinator", "organization")
