@@ -10,6 +10,7 @@ from pathlib import Path
 from concordat_client.exits import Exit, exit_of
 from concordat_client.trust_report import Report, fingerprint, read_time
 from concordat_trust.bundle.countdown import countdown
+from concordat_trust.bundle.deadlines import deadlines, due, suspension_reasons
 from concordat_trust.bundle.difference import differences
 from concordat_trust.bundle.errors import BundleFileUnreadable
 from concordat_trust.bundle.metadata import confirmed_at
@@ -20,6 +21,7 @@ from concordat_trust.bundle.trusted import Member, TrustedBundle
 from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.errors import RefusedDocument
+from concordat_trust.ids import OrgId
 from concordat_trust.times import time_words
 
 _MARKS: Mapping[str, str] = {"held": "held", "broken": "BROKEN", "undecided": "-"}
@@ -135,7 +137,7 @@ def _at(arguments: argparse.Namespace) -> int:
 
 def summary(bundle: TrustedBundle) -> Report:
     """Return who is in the network, until when this holds, and every alarm."""
-    view = bundle.view
+    view, reasons, now = bundle.view, suspension_reasons(bundle), bundle.verified_at
     members: list[Json] = [
         {
             "id": member.id,
@@ -145,6 +147,7 @@ def summary(bundle: TrustedBundle) -> Report:
             "organization_type": member.organization_type,
             "endpoint": member.endpoint or None,
             "suspended": member.suspended,
+            "suspension": _suspension(bundle, member.id, reasons),
             "unusable": bundle.unusable[member.id].code if member.id in bundle.unusable else None,
             "may_assert": {
                 "affiliations": [*sorted(member.may_assert.affiliations)],
@@ -172,6 +175,7 @@ def summary(bundle: TrustedBundle) -> Report:
         "statistics_revision": bundle.statistics.revision,
         "members": members,
         "findings": [finding.code for finding in bundle.findings],
+        "deadlines": [deadline.to_json(now) for deadline in deadlines(bundle)],
     }
     lines = [
         f"{bundle.network.name} ({bundle.network.id})",
@@ -179,13 +183,22 @@ def summary(bundle: TrustedBundle) -> Report:
         f"  signed {time_words(bundle.signed_at)}, valid until {time_words(bundle.expires_at)}",
         f"  at {time_words(bundle.verified_at)}: {countdown(bundle, bundle.verified_at)}",
         f"  root {view.root}, targets {view.targets}, snapshot {view.snapshot}, timestamp {view.timestamp}",
-        *(f"  {_member_line(member)}" for member in bundle.members.values()),
+        *(f"  {_member_line(member, reasons)}" for member in bundle.members.values()),
+        *(f"  ! {deadline.words(now)}: {deadline.remedy}" for deadline in due(bundle, now)),
     ]
     return Report(data, (*lines, *_alarms(bundle)))
 
 
-def _member_line(member: Member) -> str:
-    state = "SUSPENDED" if member.suspended else member.endpoint or "UNUSABLE"
+def _suspension(bundle: TrustedBundle, org: OrgId, reasons: Mapping[OrgId, str]) -> Json:
+    if org not in reasons:
+        return None
+    return {"version": bundle.memory.suspended[org], "reason": reasons[org] or None}
+
+
+def _member_line(member: Member, reasons: Mapping[OrgId, str]) -> str:
+    state = member.endpoint or "UNUSABLE"
+    if member.suspended:
+        state = f"SUSPENDED: {reasons.get(member.id) or 'no reason is listed'}"
     return f"{member.kind:<12} {member.id:<24} {member.legal_name} ({member.country}), {state}"
 
 

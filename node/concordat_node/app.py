@@ -32,6 +32,7 @@ from concordat_node.access.gate import Gate
 from concordat_node.answering.answer import Answering
 from concordat_node.api.door import NodeDoor
 from concordat_node.api.http import node_app
+from concordat_node.deadline_watch import DeadlineWatch
 from concordat_node.errors import DataDirUnusable, NodeNotMember
 from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
@@ -56,6 +57,7 @@ from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_node.settings import Settings
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.bundle.countdown import bundle_words
+from concordat_trust.bundle.deadlines import deadline_words
 from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
 from concordat_trust.bundle.fetcher import HttpFetcher
 from concordat_trust.bundle.poll import PEER_TIMEOUT_S, BundlePoller
@@ -115,6 +117,7 @@ class Node:
     peers: PeerStore
     app: ASGIApp = field(init=False)
     _reporter: UseReporter = field(init=False)
+    _deadlines: DeadlineWatch = field(init=False)
     _reporting: asyncio.Task[None] | None = None
     _indexed: str | None = None
     _polling: asyncio.Task[None] | None = None
@@ -159,6 +162,7 @@ class Node:
     async def _adopt(self, bundle: TrustedBundle) -> None:
         self.keys.reload(bundle, self.settings.organization)
         check_membership(bundle, self.settings, self.keys)
+        self._deadlines.look(bundle, now())
         if self._indexed != bundle.statistics.revision:
             await self.run_blocking(lambda: ensure_index(self.registry, bundle.statistics))
             self._indexed = bundle.statistics.revision
@@ -240,6 +244,7 @@ def build_node(settings: Settings) -> Node:
         questions_max=settings.questions_max,
     )
     node = Node(settings, keys, poller, registry, ledger, opa, run_blocking, open_peer_store(settings))
+    node._deadlines = DeadlineWatch(settings.organization)
     # One client for everything that this node sends; it is loaded with a started node only.
     from concordat_node.home.httpx_transport import HttpxTransport  # noqa: PLC0415
 
@@ -265,7 +270,7 @@ def build_node(settings: Settings) -> Node:
         peers=peers.handle,
         pings=pings.handle,
         bundle=ServedBundle(node.bundle),
-        bundle_words=lambda: bundle_words(poller, now()),
+        bundle_words=lambda: bundle_words(poller, now()) + deadline_words(node.bundle(), settings.organization, now()),
     )
     return node
 

@@ -15,6 +15,7 @@ from concordat_node.app import (
     open_registry,
     read_keys,
 )
+from concordat_node.deadline_watch import deadline_finding
 from concordat_node.errors import MappingBeyondCaps, NoPeople, SplitViewFound
 from concordat_node.home.claims import beyond_caps, map_claims, read_claims_sample, within_caps
 from concordat_node.home.settings_file import read_home_settings
@@ -64,6 +65,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("mirrors", _mirrors),
         ("split views", _split_views),
         ("membership", _membership),
+        ("deadlines", _deadlines),
         ("registry", _registry),
         ("disclosure log", _log),
         ("own tokens", _tokens),
@@ -123,6 +125,10 @@ def _membership(settings: Settings) -> str:
     if bundle.member(settings.organization).suspended:
         return f"{settings.organization} is suspended: every question is refused until the quorum lifts it"
     return f"{settings.organization} at {bundle.member(settings.organization).endpoint}"
+
+
+def _deadlines(settings: Settings) -> str:
+    return deadline_finding(current_bundle(settings), settings.organization, now())
 
 
 def _registry(settings: Settings) -> str:

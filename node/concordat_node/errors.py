@@ -57,3 +57,11 @@ class NoPeople(OperatorError):
     code = "home_not_configured"
     sentence = "This node has no people of its own: there is no setting home."
     hint = "docs/identity.md shows the setting."
+
+
+class SignatureRunsOut(OperatorError):
+    code = "signature_runs_out"
+    sentence = "{what}."
+    hint = (
+        "Sign again before nobody can ask you any more: concordat trust rotate YOUR-ID --renew, and publish the file."
+    )
