@@ -253,6 +253,6 @@ def _switch(bundle: TrustedBundle, member: OrgId, folder: Path) -> Report:
         {"organization": member, "keys": str(folder), "old": str(old)},
         (
             f"The next keys are in use from {folder}; what was before is in {old}.",
-            "Restart the node, and end the overlap later: concordat trust rotate --retire",
+            "A running node follows at its next poll. End the overlap later: concordat trust rotate --retire",
         ),
     )

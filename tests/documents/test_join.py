@@ -87,10 +87,11 @@ def test_the_applicant_tested_its_way_and_the_keyholders_read_of_it(followed: Fo
     assert "clearance up to controlled" in approved
 
 
-def test_the_new_organization_is_asked_and_its_record_is_among_the_answers(followed: Followed) -> None:
-    (asked,) = followed.of("concordat search")
-    assert "Relapse risk model" in asked.output
-    assert "third-institute" in asked.output
+def test_the_new_organization_is_asked_and_answers_also_with_rotated_keys(followed: Followed) -> None:
+    joined, rotated = followed.of("concordat search")
+    for asked in (joined, rotated):
+        assert "Relapse risk model" in asked.output
+        assert "third-institute" in asked.output
 
 
 def test_what_travelled_holds_no_private_key(followed: Followed) -> None:
