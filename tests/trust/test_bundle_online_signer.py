@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import socket
 import threading
@@ -11,12 +12,17 @@ from pathlib import Path
 import pytest
 
 from concordat_trust.bundle import online_signer
-from concordat_trust.bundle.errors import MirrorUnreachable, OnlineSignerAddress, OnlineSignerNotLoopback
+from concordat_trust.bundle.errors import (
+    MirrorUnreachable,
+    OnlineKeyUnlisted,
+    OnlineSignerAddress,
+    OnlineSignerNotLoopback,
+)
 from concordat_trust.bundle.online_signer import OnlineSigner, RepositoryServer, serve
 from concordat_trust.bundle.poll import BundlePoller
 from concordat_trust.bundle.store import publish, read_repository
 from concordat_trust.ids import OrgId
-from tests.factories.network import NOW
+from tests.factories.network import NOW, make_key
 from tests.factories.repository import Repository
 
 
@@ -188,3 +194,50 @@ def test_a_broken_upload_is_tried_again_and_the_old_state_goes_on(tmp_path: Path
     stop.set()
     thread.join(timeout=5)
     assert timestamp(tmp_path, repo, clock[0]) >= 2
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize("whose", ["a keyholder", "a member", "a stranger"])
+def test_it_signs_with_no_key_but_the_one_that_the_root_names(whose: str, tmp_path: Path) -> None:
+    repo = Repository()
+    keys = {"a keyholder": repo.keys.keyholders[0], "a member": repo.entity("vitalis"), "a stranger": make_key("x")}
+    publish(tmp_path, repo.files)
+    before = read_repository(tmp_path)
+    with pytest.raises(OnlineKeyUnlisted):
+        OnlineSigner(tmp_path, keys[whose], clock=lambda: NOW).refresh()
+    assert read_repository(tmp_path) == before
+
+
+def test_an_old_online_key_is_refused_once_the_quorum_replaced_it(tmp_path: Path) -> None:
+    repo, online, clock = signer(tmp_path)
+    assert online.refresh()
+    new = dataclasses.replace(repo.keys, online=make_key("online, again"))
+    repo.files = read_repository(tmp_path)
+    repo.publish_root(2, new, signers=repo.quorum)
+    publish(tmp_path, {"2.root.json": repo.files["2.root.json"]})
+    clock[0] += 60
+    with pytest.raises(OnlineKeyUnlisted):
+        online.refresh()
+
+
+@pytest.mark.parametrize("forgery", ["targets by one keyholder", "a member by another", "suspensions by a stranger"])
+def test_it_publishes_nothing_that_its_role_did_not_sign(forgery: str, tmp_path: Path) -> None:
+    repo, online, clock = signer(tmp_path)
+    online.refresh()
+    repo.files = read_repository(tmp_path)
+    if forgery == "targets by one keyholder":
+        repo.publish_targets(2, signers=repo.keys.keyholders[:1])
+    elif forgery == "a member by another":
+        repo.publish_member("vitalis", 2)
+        repo.edit("2.vitalis.json", lambda r: None, signers=[repo.entity("north-hospital")])
+    else:
+        repo.publish_suspended({"vitalis": 2}, 2, signer=make_key("x"))
+    publish(tmp_path, repo.files)
+    clock[0] += 60
+    online.refresh()
+    repo.files = read_repository(tmp_path)
+    bundle = repo.verify(at=clock[0])
+    assert (bundle.view.targets, bundle.memory.roles["vitalis"], bundle.memory.roles["suspended"]) == (1, 1, 1)
+    assert dict(bundle.memory.suspended) == {}
