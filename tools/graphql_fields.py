@@ -86,7 +86,6 @@ PEERS_ONLY = {
     "Result.asset": "the whole record, for `assets`",
     "Result.card": "the card, for `search`",
     "Result.salt": "16 random bytes, base64url: the commitment is SHA-256(salt ‖ canonical record)",
-    "Result.sealed": "the record, sealed to the home node's key (HPKE), where no relay may read it",
     "Result.lineageVertex": "the vertex, for `lineage`",
 }
 

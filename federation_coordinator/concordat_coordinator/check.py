@@ -1,8 +1,8 @@
 """What a relay verifies of a node's answer before it passes it on.
 
 The same function as at home (`node_answer.verify_node_answer`), because a check that exists twice differs twice:
-signature with the node's key from the bundle, then organization, home, token, question and part, then every open record
-against its commitment. Sealed ones cannot be opened here and travel unread, and so does the receipt. An answer that
+signature with the node's key from the bundle, then organization, home, token, question and part, then every record
+against its commitment. A sealed part cannot be opened here and travels unread, and so does the receipt. An answer that
 fails is INVALID and goes nowhere.
 """
 
@@ -43,6 +43,7 @@ def check_response(response: WireResponse, *, request: NodeRequest, ask: Ask, bu
         attestation=payload.attestation,
         results=tuple(result_from_wire(result, ask.question.projection) for result in payload.results),
         cursor=payload.cursor,
+        sealed=payload.sealed,
     )
     verified = verify_node_answer(
         answer,

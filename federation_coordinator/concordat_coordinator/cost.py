@@ -36,7 +36,7 @@ class Limits:
     asks_parallel_max: int = 32
 
     def answer_bytes_max(self, question: Question) -> int:
-        """Return how many bytes one node may send for this question."""
+        """Return how many bytes one node may send for this question; padding and base64 of what is sealed count too."""
         return self.attestation_bytes_max + candidate_count(question) * self.record_bytes_max
 
 

@@ -98,7 +98,7 @@ class NodeAnswerTooManyResults(PeerFailure):
 
 class NodeResultAmbiguous(PeerFailure):
     code = "node_result_ambiguous"
-    sentence = "A result is neither one open record with its salt nor one sealed record."
+    sentence = "A result is not one record with its salt."
     hint = "The node does not follow the wire schema; its operator must look at it."
 
 

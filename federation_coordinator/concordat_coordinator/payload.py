@@ -5,7 +5,7 @@ Rules of this file:
 * Pure: status, headers and body in, a `NodePayload` out or one error whose code says what was wrong. The size was
   bounded while the body arrived; what is checked here is everything else.
 * In this order: HTTP status → media type → nothing at all → JSON with one reading (no NaN, no float, no second key) →
-  GraphQL shape → number of results → each result is one open record or one sealed one → shape of the record.
+  GraphQL shape → number of results → each result is one record with its salt → shape of the record.
 * A refusal is a well-formed GraphQL error with a code; anything less is not a refusal but an invalid answer.
 * Nothing is repaired, and nothing of the body is quoted in an error.
 """
@@ -56,6 +56,7 @@ class NodePayload:
     results: tuple[JsonObject, ...]
     receipt: str | None = None
     cursor: str | None = None
+    sealed: str | None = None
 
 
 def read_payload(response: WireResponse, *, question: Question, endpoint: str) -> NodePayload:
@@ -80,8 +81,9 @@ def read_payload(response: WireResponse, *, question: Question, endpoint: str) -
     results = answer.value("results")
     receipt = answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX)
     cursor = answer.optional_text("cursor", length_max=CURSOR_LENGTH_MAX)
+    sealed = answer.optional_text("sealed", length_max=SEALED_CHARS_MAX)
     answer.finish()
-    return NodePayload(attestation, _results(results, question), receipt, cursor)
+    return NodePayload(attestation, _results(results, question), receipt, cursor, sealed)
 
 
 def _results(value: Json, question: Question) -> tuple[JsonObject, ...]:
@@ -94,19 +96,17 @@ def _results(value: Json, question: Question) -> tuple[JsonObject, ...]:
 
 def _result(value: Json, question: Question) -> JsonObject:
     shape = Shape(value, "answer.results")
-    salt, sealed = shape.optional_text("salt"), shape.optional_text("sealed", length_max=SEALED_CHARS_MAX)
-    opened = _optional_object(shape, question.projection)
+    salt, opened = shape.optional_text("salt"), _optional_object(shape, question.projection)
     others = [name for name in PROJECTION_OF.values() if name != question.projection]
     if any(_optional_object(shape, name) is not None for name in others):
         raise NodeResultAmbiguous
     shape.finish()
-    if opened is not None and salt is not None and sealed is None:
-        if len(unb64u(salt)) != SALT_BYTES:
-            raise shape.refuse("salt", "has not 16 bytes")
-        validate_record(opened, question.projection)
-    elif sealed is None or salt is not None or opened is not None:
+    if opened is None or salt is None:
         raise NodeResultAmbiguous
-    return {"salt": salt, **dict.fromkeys(others), "sealed": sealed, question.projection: opened}
+    if len(unb64u(salt)) != SALT_BYTES:
+        raise shape.refuse("salt", "has not 16 bytes")
+    validate_record(opened, question.projection)
+    return {"salt": salt, **dict.fromkeys(others), question.projection: opened}
 
 
 def _optional_object(shape: Shape, name: str) -> JsonObject | None:

@@ -67,6 +67,7 @@ class RelayedEntry:
             "results": results,
             "receipt": None if self.answer is None else self.answer.payload.receipt,
             "cursor": None if self.answer is None else self.answer.payload.cursor,
+            "sealed": None if self.answer is None else self.answer.payload.sealed,
         }
 
     def progress_json(self) -> JsonObject:

@@ -9,8 +9,9 @@ import pytest
 
 from concordat_coordinator.node_call import code_of, status_of
 from concordat_coordinator.payload import NodePayload, read_payload
-from concordat_trust.canonical import Json, JsonObject
+from concordat_trust.canonical import Json, canonical_bytes
 from concordat_trust.errors import PeerFailure, RefusedDocument
+from concordat_trust.sealing import SEALED_CHARS_MAX
 from concordat_trust.wire.transport import WireResponse
 from tests.coordinator.wire_records import answer_body, make_card, make_question, open_result, refusal, response
 
@@ -40,9 +41,13 @@ def test_an_unknown_field_of_a_record_is_kept_because_it_is_hashed() -> None:
     assert _read(response(answer_body([open_result(card)]))).results[0]["card"] == card
 
 
-def test_a_sealed_result_needs_nothing_else() -> None:
-    sealed: JsonObject = {"salt": None, "card": None, "asset": None, "lineageVertex": None, "sealed": "abc"}
-    assert _read(response(answer_body([sealed]))).results == (sealed,)
+def test_a_sealed_answer_is_read_as_it_came_and_up_to_a_limit() -> None:
+    def body(sealed: str) -> bytes:
+        return canonical_bytes({"data": {"search": {"attestation": "a.b.c", "results": [], "sealed": sealed}}})
+
+    assert _read(response(body("abc"))) == NodePayload("a.b.c", (), sealed="abc")
+    assert _read(response(body("A" * SEALED_CHARS_MAX))).sealed == "A" * SEALED_CHARS_MAX
+    assert _outcome(response(body("A" * (SEALED_CHARS_MAX + 1)))) == ("INVALID", "document_malformed")
 
 
 @pytest.mark.parametrize(
@@ -83,15 +88,14 @@ def test_a_nan_score_inside_a_record_is_not_a_number() -> None:
 @pytest.mark.parametrize(
     "result",
     [
-        {"salt": None, "card": None, "asset": None, "sealed": None},
+        {"salt": None, "card": None, "asset": None},
         {**GOOD, "salt": None},
-        {**GOOD, "sealed": "abc"},
         {**GOOD, "card": None, "asset": GOOD["card"]},
         {**GOOD, "asset": GOOD["card"]},
-        {"salt": GOOD["salt"], "card": None, "asset": None, "sealed": "abc"},
+        {"salt": GOOD["salt"], "card": None, "asset": None},
     ],
 )
-def test_a_result_is_one_open_record_or_one_sealed_one(result: Json) -> None:
+def test_a_result_is_one_record_with_its_salt(result: Json) -> None:
     assert _outcome(response(answer_body([result]))) == ("INVALID", "node_result_ambiguous")
 
 

@@ -55,7 +55,7 @@ def make_card(org: str = "north-hospital", number: int = 0, **changes: Json) -> 
 
 
 def open_result(card: JsonObject, salt: bytes = b"s" * 16) -> JsonObject:
-    return {"salt": b64u(salt), "card": card, "asset": None, "lineageVertex": None, "sealed": None}
+    return {"salt": b64u(salt), "card": card, "asset": None, "lineageVertex": None}
 
 
 def answer_body(results: Sequence[Json], attestation: Json = "a.b.c", operation: str = "search") -> bytes:

@@ -25,7 +25,7 @@ def opa() -> Iterator[OpaPolicyEngine]:
 def institution(tmp_path_factory: pytest.TempPathFactory, opa: OpaPolicyEngine) -> Iterator[Institution]:
     """Each organization holds a model open to a relay, one more, a sealed one and one hidden from everybody here."""
     folder: Path = tmp_path_factory.mktemp("home")
-    made = make_institution(folder, {org: default_records(org) for org in ORGANIZATIONS}, engine=opa)
+    made = make_institution(folder, {org: default_records(org, sealed=True) for org in ORGANIZATIONS}, engine=opa)
     yield made
     made.home.home.close()
 

@@ -63,7 +63,7 @@ def test_two_equal_nodes_do_not_compose_which_is_why_the_home_node_serves_the_ne
 
 
 IDS = [
-    *(asset_id(f"{org}-{name}", org=org) for org in ORGANIZATIONS for name in ("sepsis", "sealed", "secret")),
+    *(asset_id(f"{org}-{name}", org=org) for org in ORGANIZATIONS for name in ("sepsis", "third", "secret")),
     *(asset_id(f"many-{number}", org=NORTH) for number in range(21)),
 ]
 RECOMMENDED = "{ recommended { id title local_note organization contact } }"
@@ -85,7 +85,7 @@ class Supergraph:
 
 @pytest_asyncio.fixture
 async def supergraph(tmp_path: Path, opa: OpaPolicyEngine) -> AsyncIterator[Supergraph]:
-    records: dict[str, list[Imported]] = {org: list(default_records(org)) for org in ORGANIZATIONS}
+    records: dict[str, list[Imported]] = {org: list(default_records(org, sealed=True)) for org in ORGANIZATIONS}
     for org in ORGANIZATIONS:
         # For registered people; a guest does not see it.
         attributes = attributes_of(sensitivity=1)
@@ -140,7 +140,7 @@ async def test_a_stock_gateway_serves_the_network_beside_the_institutions_own_da
     guest = (await supergraph.ask(query, institution.sign_in("gil", GUEST)))["data"]["search"]
     again = (await supergraph.ask(query, ada))["data"]["search"]
     registered = {str(asset_id(f"{org}-registered", org=org)) for org in ORGANIZATIONS}
-    sealed = {str(asset_id(f"{org}-sealed", org=org)) for org in ORGANIZATIONS}
+    sealed = {str(asset_id(f"{org}-third", org=org)) for org in ORGANIZATIONS}
     ids = [{hit["record"]["id"] for hit in found["hits"]} for found in (everything, guest, again)]
     assert ids[0] - ids[1] == registered | sealed
     assert ids[0] == ids[2]

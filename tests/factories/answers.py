@@ -21,10 +21,8 @@ from concordat_trust.answer import (
     NodeAnswer,
     OpenResult,
     OpenSealed,
-    Result,
     SavedAnswer,
     SavedNodeAnswer,
-    SealedResult,
     VerifiedAnswer,
     verify_node_answer,
 )
@@ -50,7 +48,8 @@ from concordat_trust.question import Part, Purpose, Question, candidate_count
 from concordat_trust.ranking import impacts_of_card, matches_text, named_key, order_key, query_terms, sort_key
 from concordat_trust.receipt import Receipt
 from concordat_trust.records import ASSET_FIELDS
-from concordat_trust.sealing import SealContext, SealingKey, open_record, seal_record
+from concordat_trust.sealed_part import SealedPart
+from concordat_trust.sealing import SealContext, SealingKey, open_text, seal_text
 from concordat_trust.vocabulary import Clearance
 from tests.factories.network import COORDINATOR, NETWORK_ID, NOW, TestNetwork, make_network
 
@@ -233,20 +232,64 @@ def make_answer(
 ) -> NodeAnswer:
     """Return an honest, signed answer over these records.
 
-    `sealed` are ids whose results only SEALING_KEY opens; `changes` are attested members that are made wrong. The keys
-    that sign are those of `org`, whatever `changes` say.
+    `sealed` are ids of records that no relay may read: with one of them only SEALING_KEY opens what follows from any.
+    `changes` are attested members that are made wrong. The keys that sign are those of `org`, whatever `changes` say.
     """
     question = question or make_question(network)
     attestation = make_attestation(network, records, org=org, question=question, part=part, **changes)
     released = in_order(network, question, records)[: len(attestation.candidates)]
-    results = tuple(
-        _result(record, attestation, position, is_sealed=str(record["id"]) in sealed)
-        for position, record in enumerate(released)
+    results = tuple(OpenResult(salt_of(record), record) for record in released)
+    if sealed.isdisjoint(str(record["id"]) for record in records):
+        return signed_answer(network, attestation, results, org=org)
+    return sealed_answer(network, attestation, results, org=org)
+
+
+def sealed_answer(
+    network: TestNetwork,
+    whole: Attestation,
+    results: Sequence[OpenResult],
+    *,
+    org: str,
+    to: str = SEALING_KEY.public,
+    cursors: str | None = None,
+    **outside: Any,
+) -> NodeAnswer:
+    """Return the same answer sealed to a key; `outside` are attested members that stand beside the sealed part."""
+    part = sealed_part_of(whole, results, cursors)
+    text = part.to_text()
+    said: dict[str, Any] = {"sealed": sha256_b64u(text), **NOTHING_OUTSIDE, **outside}
+    place = SealContext(whole.organization, whole.token_id, whole.question_hash)
+    answer = signed_answer(network, replace(whole, **said), (), org=org)
+    return replace(answer, sealed=seal_text(text, to=to, context=place))
+
+
+NOTHING_OUTSIDE: Mapping[str, Any] = {
+    "total": None,
+    "facets": {},
+    "candidates": (),
+    "agreements": (),
+    "valid_until": None,
+    "cursor": None,
+}
+
+
+def sealed_part_of(whole: Attestation, results: Sequence[OpenResult], cursor: str | None = None) -> SealedPart:
+    """Return the part that says what `whole` states of records."""
+    return SealedPart(
+        fresh=b64u(digest16(f"fresh of {whole.organization}")),
+        total=whole.total,
+        facets=whole.facets,
+        candidates=whole.candidates,
+        agreements=whole.agreements,
+        valid_until=whole.valid_until,
+        cursor=cursor,
+        results=tuple(results),
     )
-    return signed_answer(network, attestation, results, org=org)
 
 
-def signed_answer(network: TestNetwork, attestation: Attestation, results: Sequence[Result], *, org: str) -> NodeAnswer:
+def signed_answer(
+    network: TestNetwork, attestation: Attestation, results: Sequence[OpenResult], *, org: str
+) -> NodeAnswer:
     """Return the answer of `org`, signed by its key, with exactly these results."""
     organization = OrgId.parse(org)
     key = network.keys[organization]["attestation"]
@@ -262,14 +305,6 @@ def make_receipt(attestation: Attestation, *, org: OrgId, key: Signer, **changes
     good = Checkpoint(org, NETWORK_ID, 4, grown.root, attestation.issued_at)
     jws = sign_checkpoint(replace(good, **changes), key=key)
     return Receipt(attestation.log_leaf, 3, 4, grown.path, jws)
-
-
-def _result(record: JsonObject, attestation: Attestation, position: int, *, is_sealed: bool) -> Result:
-    salt = salt_of(record)
-    if not is_sealed:
-        return OpenResult(salt, record)
-    place = SealContext(attestation.organization, attestation.token_id, attestation.question_hash, position)
-    return SealedResult(seal_record(record, salt=salt, to=SEALING_KEY.public, context=place))
 
 
 def verified(
@@ -295,8 +330,8 @@ def verified(
 
 
 def open_with(key: SealingKey) -> OpenSealed:
-    """Return what the home node opens sealed results with."""
-    return lambda sealed, place: open_record(sealed, key=key, context=place)
+    """Return what the home node opens sealed parts with."""
+    return lambda sealed, place: open_text(sealed, key=key, context=place)
 
 
 def make_token(network: TestNetwork, question: Question, orgs: Sequence[OrgId], **changes: Any) -> str:
@@ -374,5 +409,4 @@ def make_saved(
 
 
 def _saved(answer: NodeAnswer) -> SavedNodeAnswer:
-    opened = tuple(r for r in answer.results if isinstance(r, OpenResult))
-    return SavedNodeAnswer(answer.attestation, opened, answer.receipt)
+    return SavedNodeAnswer(answer.attestation, answer.results, answer.receipt)

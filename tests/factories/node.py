@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,14 +33,16 @@ from concordat_node.registry.writing import write_batch
 from concordat_node.search.index import SearchIndex
 from concordat_node.search.index_writer import PostingWriter, ensure_index
 from concordat_node.search.posting_index import SqlPostingIndex
+from concordat_trust.attestation import ATTESTATION_BYTES_MAX, comparable_answer
 from concordat_trust.bundle import TrustedBundle
-from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.encoding import b64u
 from concordat_trust.ids import AssetId, AssetKind, OrgId
+from concordat_trust.jose import unverified_claims
 from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Purpose, Question
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
-from concordat_trust.sealing import SealingKey
+from concordat_trust.sealing import TEXT_BYTES_MAX, SealContext, SealingKey, open_text
 from concordat_trust.text import TermStatistics
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.documents import DOCUMENT_IDS
@@ -69,16 +71,19 @@ __all__ = [
     "asset_id",
     "attributes_of",
     "by_clearance",
+    "comparable_given",
     "make_asset",
     "make_assets_question",
     "make_lineage_question",
     "make_node",
     "make_question",
     "memory_database",
+    "opened_part",
     "permit",
     "refused_code",
     "review",
     "run_directly",
+    "told_of",
 ]
 
 PATIENT_MS = 60_000
@@ -413,3 +418,31 @@ def answer_of(response: WireResponse, field_name: str = "search") -> JsonObject:
     answer = data[field_name]
     assert isinstance(answer, dict)
     return answer
+
+
+def opened_part(answer: Mapping[str, Json], key: SealingKey = SEALING_KEY) -> JsonObject | None:
+    """Return what a sealed answer says inside, None when it is open."""
+    if answer.get("sealed") is None:
+        return None
+    claims = unverified_claims(str(answer["attestation"]), bytes_max=ATTESTATION_BYTES_MAX)
+    place = SealContext(OrgId.parse(str(claims["iss"])), str(claims["tid"]), str(claims["qh"]))
+    return parse_object(open_text(str(answer["sealed"]), key=key, context=place), bytes_max=TEXT_BYTES_MAX)
+
+
+def told_of(answer: Mapping[str, Json]) -> JsonObject:
+    """Return what an answer states in all: the claims of its attestation, and over them what is sealed for home."""
+    claims = unverified_claims(str(answer["attestation"]), bytes_max=ATTESTATION_BYTES_MAX)
+    return {**claims, "results": answer["results"], **(opened_part(answer) or {})}
+
+
+def comparable_given(answer: Mapping[str, Json], *, key: SealingKey = SEALING_KEY, proof: bool = True) -> bytes:
+    """Return an answer as the non-interference tests compare it, with its sealed part opened."""
+    results = answer["results"]
+    assert isinstance(results, list)
+    return comparable_answer(
+        str(answer["attestation"]),
+        [item for item in results if isinstance(item, dict)],
+        str(answer["receipt"]) if proof else None,
+        sealed=None if answer["sealed"] is None else str(answer["sealed"]),
+        opened=opened_part(answer, key),
+    )

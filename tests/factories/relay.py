@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from concordat_trust.answer import NodeAnswer, OpenResult, Result, SealedResult, VerifiedAnswer, verify_node_answer
+from concordat_trust.answer import NodeAnswer, OpenResult, VerifiedAnswer, verify_node_answer
 from concordat_trust.attestation import verify_attestation
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.delivery import DeliveredAnswer, Delivery, sign_delivery
@@ -23,7 +23,6 @@ from concordat_trust.merge import Reported, merge
 from concordat_trust.query_token import VerifiedToken, verify_query_token, verify_relayed_token
 from concordat_trust.question import Question, parse_part, parse_question
 from concordat_trust.request_signature import SignedMessage, authority_of, verify_request
-from concordat_trust.sealing import SealContext, seal_record
 from concordat_trust.vocabulary import ProvedStatus
 from concordat_trust.wire.documents import DOCUMENT_IDS
 from concordat_trust.wire.transport import PeerUnreachable, WireRequest, WireResponse
@@ -37,6 +36,7 @@ from tests.factories.answers import (
     make_attestation,
     make_card,
     salt_of,
+    sealed_answer,
     signed_answer,
 )
 from tests.factories.network import NOW, TestNetwork
@@ -174,6 +174,7 @@ class FakeCoordinator:
             "results": None if answer is None else [on_the_wire(result, question) for result in answer.results],
             "receipt": None if answer is None else answer.receipt,
             "cursor": None if answer is None else answer.cursor,
+            "sealed": None if answer is None else answer.sealed,
         }
 
 
@@ -281,21 +282,14 @@ def node_answer(
         **changes,
     }
     attestation = replace(whole, **members)
-    results: list[Result] = []
-    for position, record in enumerate(following[: len(attestation.candidates)]):
-        salt = salt_of(record)
-        if record["id"] in sealed:
-            place = SealContext(attestation.organization, token.token_id, question.hash(), position)
-            results.append(SealedResult(seal_record(record, salt=salt, to=token.enc, context=place)))
-        else:
-            results.append(OpenResult(salt, record))
+    results = [OpenResult(salt_of(record), record) for record in following[: len(attestation.candidates)]]
+    if not sealed.isdisjoint(str(card["id"]) for card in cards):
+        return sealed_answer(network, attestation, results, org=org, to=token.enc, cursors=cursor)
     return replace(signed_answer(network, attestation, results, org=org), cursor=cursor)
 
 
-def on_the_wire(result: Result, question: Question) -> JsonObject:
-    wire: JsonObject = {"salt": None, "card": None, "asset": None, "lineageVertex": None, "sealed": None}
-    if isinstance(result, SealedResult):
-        return {**wire, "sealed": result.sealed}
+def on_the_wire(result: OpenResult, question: Question) -> JsonObject:
+    wire: JsonObject = {"salt": None, "card": None, "asset": None, "lineageVertex": None}
     return {**wire, "salt": result.salt, question.projection: result.record}
 
 
@@ -304,5 +298,5 @@ def graphql(data: JsonObject) -> WireResponse:
     return WireResponse(200, {"content-type": "application/graphql-response+json"}, body)
 
 
-def with_results(answer: NodeAnswer, results: Sequence[Result]) -> NodeAnswer:
+def with_results(answer: NodeAnswer, results: Sequence[OpenResult]) -> NodeAnswer:
     return replace(answer, results=tuple(results))

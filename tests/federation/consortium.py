@@ -208,21 +208,24 @@ def ask_body(
     return canonical_bytes({"documentId": document_id, "variables": variables})
 
 
-def default_records(org: str) -> tuple[Imported, ...]:
-    """Return what an organization of the consortium holds: open to a relay, sealed, and hidden from the requester."""
+def default_records(org: str, *, sealed: bool = False) -> tuple[Imported, ...]:
+    """Return what an organization of the consortium holds: three records open to a relay, and a hidden one.
+
+    With `sealed` no relay may read the third one, so that all answers to whoever may see it are sealed.
+    """
     owner = OrgId.parse(org)
-    sealed = attributes_of(sensitivity=1, relay_may_read=False)
+    third = attributes_of(sensitivity=1, relay_may_read=False) if sealed else attributes_of()
     hidden = attributes_of(sensitivity=3)
     return (
         make_asset(f"{org}-sepsis", org=owner, summary="A clinical model of clinical sepsis."),
         make_asset(f"{org}-stroke", org=owner, task="regression"),
-        make_asset(f"{org}-sealed", sealed, org=owner),
+        make_asset(f"{org}-third", third, org=owner),
         make_asset(f"{org}-secret", hidden, org=owner),
     )
 
 
 @cache
-def _warm(organizations: tuple[str, ...]) -> tuple[TestNetwork, Mapping[OrgId, TestNode]]:
+def _warm(organizations: tuple[str, ...], sealed: bool) -> tuple[TestNetwork, Mapping[OrgId, TestNode]]:
     """Return a network and its nodes with the default records, made once: a database takes longer than a simulation.
 
     They may be shared, because a simulation leaves nothing in a node but log entries: every round of every simulation
@@ -231,7 +234,9 @@ def _warm(organizations: tuple[str, ...]) -> tuple[TestNetwork, Mapping[OrgId, T
     network = make_network(organizations)
     clock = LoopClock(NOW)
     return network, {
-        OrgId.parse(org): make_node(network, org, default_records(org), clock=clock, entropy=Entropy(org))
+        OrgId.parse(org): make_node(
+            network, org, default_records(org, sealed=sealed), clock=clock, entropy=Entropy(org)
+        )
         for org in organizations
     }
 
@@ -244,13 +249,14 @@ def make_consortium(
     limits: Limits | None = None,
     nodes: Mapping[OrgId, TestNode] | None = None,
     own_nodes: bool = False,
+    sealed: bool = False,
 ) -> Consortium:
     """Return a consortium whose latencies come from `seed`; call it inside a simulation.
 
     `nodes` are others than the default ones, of the same network. With `own_nodes` nobody shares the default ones, so
-    that a test may change them.
+    that a test may change them. With `sealed` every node's answers travel sealed.
     """
-    network, warm = (_warm.__wrapped__ if own_nodes else _warm)(tuple(organizations))
+    network, warm = (_warm.__wrapped__ if own_nodes else _warm)(tuple(organizations), sealed)
     nodes = warm if nodes is None else nodes
     clock = LoopClock(NOW)
     to_nodes = MemoryTransport(seed, {network.bundle.member(org).endpoint: node.handle for org, node in nodes.items()})

@@ -134,12 +134,6 @@ def _reordered(entries: Entries) -> Entries:
     return with_payload(entries, NORTH, results=tuple(results))
 
 
-def _sealed_elsewhere(entries: Entries) -> Entries:
-    theirs = next(result for result in _results(entries, VITALIS) if result["sealed"])
-    results = [theirs if result["sealed"] else result for result in _results(entries, NORTH)]
-    return with_payload(entries, NORTH, results=tuple(results))
-
-
 def _swapped(entries: Entries) -> Entries:
     north, vitalis = payload_of(entry_of(entries, NORTH)), payload_of(entry_of(entries, VITALIS))
     swapped = with_payload(entries, NORTH, attestation=vitalis.attestation, results=vitalis.results)
@@ -162,7 +156,6 @@ def _with_more_facets(entries: Entries) -> Entries:
         (_withheld, "record_missing"),
         (_doubled, "record_duplicate"),
         (_reordered, "order_mismatch"),
-        (_sealed_elsewhere, "seal_broken"),
         (_with_more_facets, "attestation_signature_invalid"),
     ],
 )

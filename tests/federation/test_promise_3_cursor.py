@@ -11,13 +11,13 @@ import pytest
 from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.rules import Imported
 from concordat_node.search.index import IndexQuery, IndexResult, SearchIndex, View
-from concordat_trust.attestation import comparable_answer
 from concordat_trust.canonical import JsonObject, parse_object
 from concordat_trust.ids import AssetId
 from concordat_trust.question import Part, PartCursor, Sort
+from concordat_trust.sealed_part import CURSOR_SEPARATOR
 from concordat_trust.text import TermStatistics
 from tests.factories.network import make_network
-from tests.factories.node import ANALYST, Entropy, TestNode, asking, make_node, make_question
+from tests.factories.node import ANALYST, Entropy, TestNode, asking, comparable_given, make_node, make_question, told_of
 from tests.factories.opa import running_opa
 from tests.federation.worlds import make_pair
 
@@ -49,11 +49,14 @@ async def pages_of(node: TestNode) -> list[tuple[str | None, bytes]]:
                 NETWORK, question, part=part.canonical(), claims=ANALYST, token_id=f"page-{number:010d}-{page:010d}"
             )
             answer = _answer((await node.handle(asked.request())).body)
-            cursor, results = answer["cursor"], answer["results"]
-            seen.append((cursor, comparable_answer(answer["attestation"], results, answer["receipt"])))
+            told = told_of(answer)
+            cursor, results = told["cursor"] if answer["sealed"] else answer["cursor"], told["results"]
+            seen.append((cursor, comparable_given(answer)))
             if cursor is None:
                 break
-            part = Part(cursor=PartCursor(cursor, min(TAKEN, len(results))))
+            taken = min(TAKEN, len(results))
+            each = cursor.split(CURSOR_SEPARATOR)
+            part = Part(cursor=PartCursor(each[taken - 1], 1) if answer["sealed"] else PartCursor(cursor, taken))
     return seen
 
 

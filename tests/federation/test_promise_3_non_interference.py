@@ -6,7 +6,7 @@ names. The second half plants leaks that other systems have had, and shows that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,6 @@ from concordat_node.registry.records import PolicyAttributes
 from concordat_node.registry.tables import ASSET, POLICY_CLASS
 from concordat_node.search.index import ClassView, IndexHit, IndexQuery, IndexResult, SearchIndex, View
 from concordat_node.search.posting_index import SqlPostingIndex
-from concordat_trust.attestation import comparable_answer
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.ids import AssetId
 from concordat_trust.text import TermStatistics
@@ -33,6 +32,7 @@ from tests.factories.node import (
     TestNode,
     asking,
     attributes_of,
+    comparable_given,
     make_asset,
     make_node,
     make_question,
@@ -96,10 +96,7 @@ def _comparable(response: WireResponse) -> JsonObject:
         return {"status": response.status, "headers": dict[str, Json](response.headers), "body": body}
     (answer,) = data.values()
     assert isinstance(answer, dict)
-    results = answer["results"]
-    assert isinstance(results, list)
-    disclosed = [item for item in results if isinstance(item, dict)]
-    shown = comparable_answer(str(answer["attestation"]), disclosed, str(answer["receipt"]))
+    shown = comparable_given(answer)
     headers = dict[str, Json]({name: value for name, value in response.headers.items() if name != "content-length"})
     return {"status": response.status, "headers": headers, "answer": shown.decode()}
 
@@ -187,6 +184,9 @@ class _Leaky:
 
     def came_from(self, ends: Sequence[AssetId], view: View, *, is_foreign: bool) -> tuple[AssetId, ...]:
         return self.index.came_from(ends, view, is_foreign=is_foreign)
+
+    def holds_any(self, class_ids: Collection[str]) -> bool:
+        return self.index.holds_any(class_ids)
 
     def all_classes(self) -> dict[str, ClassView]:
         with self.database.reading() as connection:

@@ -128,7 +128,11 @@ def _comparable(stream: bytes) -> JsonObject:
             events["handover"] = {"delivery": said, "merged": result["merged"]}
             continue
         attestation = answer.pop("attestation")
-        shown = None if attestation is None else comparable_answer(attestation, answer["results"]).decode()
+        shown = (
+            None
+            if attestation is None
+            else comparable_answer(attestation, answer["results"], sealed=answer["sealed"]).decode()
+        )
         events[answer["organization"]] = {
             "status": [answer["status"], answer["code"]],
             "answer": shown,

@@ -26,14 +26,21 @@ from concordat_node.registry.records import Agreement, Approval
 from concordat_node.registry.rules import Imported, ImportedAsset
 from concordat_trust.encoding import b64u
 from concordat_trust.ids import AssetId, AssetKind, OrgId, tie_key
-from concordat_trust.jose import unverified_claims
 from concordat_trust.query_token import RequesterClaims
 from concordat_trust.question import PAGE_SIZE_MAX, Purpose
 from concordat_trust.vocabulary import Clearance, Level
 from tests.factories.doors import NETWORK_PATH, SUBGRAPH_PATH, Institution, make_institution
 from tests.factories.home import HOME_KEY
 from tests.factories.network import NOW, make_network
-from tests.factories.node import answer_of, asking, attributes_of, make_asset, make_assets_question, make_question
+from tests.factories.node import (
+    answer_of,
+    asking,
+    attributes_of,
+    make_asset,
+    make_assets_question,
+    make_question,
+    told_of,
+)
 from tests.factories.opa import running_opa
 from tests.factories.registry import make_agreement, make_approval
 from tests.federation.consortium import HOME, NORTH, VITALIS
@@ -156,7 +163,7 @@ async def signed_assets(asked: Asked) -> Ids:
 
 
 async def _signed(asked: Asked, operation: Literal["search", "assets"]) -> Ids:
-    """Ask every node at its own door, as the relay does; what is sealed is opened by nobody here, so it is counted."""
+    """Ask every node at its own door, as the relay does, and open what is sealed with the key of the question."""
     persona = asked.persona
     claims = persona.claims
     found: set[str] = set()
@@ -180,8 +187,8 @@ async def _signed(asked: Asked, operation: Literal["search", "assets"]) -> Ids:
 
 
 def _opened(answer: Any, own: list[str]) -> set[str]:
-    """Return the ids of an answer: of open records, and of sealed ones by the attested tie keys of the ids."""
-    candidates = unverified_claims(answer["attestation"])["candidates"]
+    """Return the ids of an answer by the attested tie keys of the ids."""
+    candidates = told_of(answer)["candidates"]
     ties = {tie_key(one): one for one in own}
     return {ties[candidate[2]] for candidate in candidates}  # type: ignore[index,union-attr]
 

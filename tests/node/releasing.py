@@ -20,7 +20,6 @@ from tests.factories.network import NOW, make_network
 from tests.factories.node import (
     HOME,
     NORTH,
-    SEALING_KEY,
     PrescribedEngine,
     TestNode,
     asset_id,
@@ -52,9 +51,6 @@ def asked(question: Question | None = None, *ids: AssetId) -> Asked:
         ids=ids,
         request=requested(),
         statistics=NETWORK.bundle.statistics,
-        token_id="t" * 22,
-        question_hash="q" * 43,
-        seal_to=SEALING_KEY.public,
     )
 
 

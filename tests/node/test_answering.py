@@ -16,7 +16,7 @@ from concordat_node.registry.engine import open_ledger_database
 from concordat_node.registry.errors import StorageFailed
 from concordat_node.registry.rules import Imported
 from concordat_node.registry.store import RegistryStore
-from concordat_trust.attestation import Attestation, comparable_answer, record_commitment, verify_attestation
+from concordat_trust.attestation import Attestation, record_commitment, verify_attestation
 from concordat_trust.canonical import JsonObject, canonical_bytes
 from concordat_trust.encoding import sha256_b64u, unb64u
 from concordat_trust.ids import tie_key
@@ -34,6 +34,7 @@ from tests.factories.node import (
     asking,
     asset_id,
     attributes_of,
+    comparable_given,
     make_asset,
     make_assets_question,
     make_node,
@@ -73,7 +74,7 @@ def results(answer: JsonObject) -> list[Any]:
 
 
 def comparable(answer: JsonObject) -> bytes:
-    return comparable_answer(str(answer["attestation"]), results(answer), str(answer["receipt"]))
+    return comparable_given(answer)
 
 
 async def test_an_answer_is_bound_to_question_part_token_home_and_bundle() -> None:

@@ -77,11 +77,11 @@ def test_a_trusted_document_fits_the_schema_and_asks_for_every_field() -> None:
 def test_document_ids_are_what_peers_agreed_on() -> None:
     """A changed letter is another document: change these only together with a release that reads both."""
     assert DOCUMENT_IDS == {
-        "search": "31a9c28267fd96fe3982aa33074b88e5d3d710c17db6eb50af4b6f4c63a416a8",
-        "assets": "07fe6dcef45d84ff61bc40475373444ebbec76f60e365951af6ea6f4b142ea5e",
-        "lineage": "86fd35eba740e310a931f91ad03c7c6b61cf8e3d21a9b1547b21be9d0761a29a",
-        "ask": "d810c5ecd92bb8704250e6eb541136a86f2d59e05214495bcfceabeca70befbe",
-        "askProgress": "7bfdaf1fbb16ecbe2a03ed9219078085ebac7ef8149965c8ebc5a0c53ca6e103",
+        "search": "c25f59a07d7ae638d1002377b4c739a30c07c42f6da7c3059501886d8c3802ea",
+        "assets": "ac35536b1b032470647d617aea0f3fd52dd4c7e6d4754e7a3ab70ff14781ab8a",
+        "lineage": "307fec7055a276cf01c6c63ee3d4867c1b0fa7acc75fb4d87c4197ad370badad",
+        "ask": "122853027cd6f3dcbca2b2945453b770989130e25baee7c3163d9e59694d0117",
+        "askProgress": "59cfd284f1f700817bcb4e8d76958d39a12cc4f990cb161ad6d587b293787f4b",
     }
     assert all(document_id(text) == DOCUMENT_IDS[name] for name, text in DOCUMENTS.items())
     assert len(parse(documents.ASK).definitions) == 7

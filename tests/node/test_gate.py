@@ -26,13 +26,10 @@ from concordat_node.policy.engine import (
 from concordat_node.registry.records import AssetRecord, PolicyAttributes
 from concordat_trust.attestation import record_commitment
 from concordat_trust.ids import AssetId
-from concordat_trust.sealing import SealContext, open_record
 from concordat_trust.vocabulary import Clearance, Level
 from tests.factories.network import NOW
 from tests.factories.node import (
     HOME,
-    NORTH,
-    SEALING_KEY,
     Entropy,
     PrescribedEngine,
     asset_id,
@@ -219,20 +216,30 @@ async def test_an_asset_question_gives_assets_in_tie_order() -> None:
     assert {item.sort_key for item in release.items} == {0}
 
 
-async def test_what_no_relay_may_read_opens_only_at_home_and_matches_its_commitment() -> None:
-    release = await released(node_with(make_asset("a", SEALED)))
-    (item,) = release.items
-    assert (item.salt, item.card, item.asset) == (None, None, None)
-    assert item.sealed is not None
-    opened = open_record(item.sealed, key=SEALING_KEY, context=SealContext(NORTH, "t" * 22, "q" * 43, 0))
-    assert opened.record == item.record.fields
-    assert record_commitment(opened.record, opened.salt) == item.commitment
+async def test_one_visible_record_that_no_relay_may_read_seals_every_answer_to_that_requester() -> None:
+    node = node_with(make_asset("a"), make_asset("b", SEALED, summary="About kidneys."))
+    assert (await released(node)).is_sealed
+    assert (await released(node, make_question(NETWORK, text="words that nobody has"))).is_sealed
+    assert (await released(node, make_assets_question(NETWORK), asset_id("a"))).is_sealed
 
 
-async def test_an_open_record_matches_its_commitment_and_has_a_salt_of_its_own() -> None:
+async def test_an_answer_is_open_when_a_relay_may_read_everything_that_its_requester_may_see() -> None:
+    hidden = attributes_of(sensitivity=3, relay_may_read=False)
+    assert not (await released(node_with(make_asset("a")))).is_sealed
+    assert not (await released(node_with(make_asset("a"), make_asset("b", hidden)))).is_sealed
+    assert not (await released(node_with())).is_sealed
+
+
+async def test_a_class_without_records_seals_nothing() -> None:
+    """A record moved on, and its old class is still known: nothing of it may show."""
+    node = node_with(make_asset("a"), make_asset("b", SEALED))
+    node.write([make_asset("b")])
+    assert not (await released(node)).is_sealed
+
+
+async def test_a_record_matches_its_commitment_and_has_a_salt_of_its_own() -> None:
     release = await released(node_with(make_asset("a"), make_asset("b")))
     for item in release.items:
-        assert item.salt is not None
         assert record_commitment(dict(item.record.fields), item.salt) == item.commitment
     assert len({item.salt for item in release.items}) == 2
 
@@ -270,7 +277,7 @@ def test_only_the_gate_makes_what_can_be_serialized() -> None:
     with pytest.raises(RuntimeError):
         DisclosedRecord(cast(Any, object()), {"id": "x"})
     with pytest.raises(RuntimeError):
-        Released(cast(Any, None), record=cast(Any, None), projection="card", salt="", sealed=None, sort_key=None)
+        Released(cast(Any, None), record=cast(Any, None), projection="card", salt="", sort_key=None)
 
 
 def test_a_raw_record_cannot_be_serialized() -> None:

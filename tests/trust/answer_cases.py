@@ -11,7 +11,6 @@ import pytest
 from concordat_trust.answer import (
     NodeAnswer,
     OpenResult,
-    Result,
 )
 from concordat_trust.attestation import (
     Candidate,
@@ -53,7 +52,7 @@ def attested(**changes: Any) -> NodeAnswer:
     return make_answer(NETWORK, CARDS, org=NORTH, **changes)
 
 
-def with_results(results: Sequence[Result]) -> NodeAnswer:
+def with_results(results: Sequence[OpenResult]) -> NodeAnswer:
     """The good attestation with other results: what somebody on the way can do."""
     return replace(GOOD, results=tuple(results))
 

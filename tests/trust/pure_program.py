@@ -23,12 +23,11 @@ from concordat_trust.attestation import verify_attestation
 from concordat_trust.bundle import verify_bundle
 from concordat_trust.delivery import verify_delivery
 from concordat_trust.directory import request_keys
-from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.query_token import verify_query_token
 from concordat_trust.receipt import verify_receipt
 from concordat_trust.request_signature import sign_request, verify_request
-from concordat_trust.sealing import SealContext, open_record, seal_record
+from concordat_trust.sealing import SealContext, open_text, seal_text
 from tests.factories import answers, tokens
 from tests.factories.network import NOW
 
@@ -37,8 +36,8 @@ SAVED = answers.make_saved()
 SAVED_BYTES = SAVED.to_bytes()
 KEPT = SAVED.answers[answers.NORTH]
 QUESTION_HASH = SAVED.question.hash()
-PLACE = SealContext(answers.NORTH, answers.TOKEN_ID, QUESTION_HASH, 0)
-SEALED = seal_record({"id": "x"}, salt=b64u(bytes(16)), to=answers.SEALING_KEY.public, context=PLACE)
+PLACE = SealContext(answers.NORTH, answers.TOKEN_ID, QUESTION_HASH)
+SEALED = seal_text(b'{"id":"x"}', to=answers.SEALING_KEY.public, context=PLACE)
 DIRECTORY = tokens.make_directory()
 TOKEN = tokens.make_query_token()
 MESSAGE = tokens.make_message()
@@ -102,7 +101,7 @@ def _saved(data: bytes = SAVED_BYTES) -> None:
 
 
 def _sealed() -> None:
-    open_record(SEALED, key=answers.SEALING_KEY, context=PLACE)
+    open_text(SEALED, key=answers.SEALING_KEY, context=PLACE)
 
 
 VERIFIERS: Mapping[str, Callable[[], None]] = {
@@ -114,7 +113,7 @@ VERIFIERS: Mapping[str, Callable[[], None]] = {
     "refusals": _refusals,
     "request signature": _request,
     "saved answer": _saved,
-    "sealed record": _sealed,
+    "sealed answer": _sealed,
 }
 CONTROLS: Mapping[str, Callable[[], object]] = {
     "a clock": time.time,

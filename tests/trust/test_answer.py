@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from concordat_trust.answer import (
     OpenResult,
-    SealedResult,
     result_from_wire,
 )
 from concordat_trust.attestation import (
@@ -52,7 +51,7 @@ def test_a_good_answer_is_taken_whole() -> None:
     assert [item.record for item in answer.records] == CARDS
     assert [item.tie for item in answer.records] == [tie_key(str(card["id"])) for card in CARDS]
     assert all(isinstance(item.sort_key, int) and item.sort_key > 0 for item in answer.records)
-    assert (answer.org, answer.unread, answer.sealed_ids) == (NORTH, 0, frozenset())
+    assert (answer.org, answer.is_closed, answer.outside) == (NORTH, False, None)
 
 
 def test_an_answer_without_records_is_an_answer() -> None:
@@ -244,29 +243,26 @@ def test_a_node_that_lacks_the_statistics_may_say_so() -> None:
 # --- the wire's results -----------------------------------------------------------------------------------------------
 
 
-def test_a_result_of_the_wire_is_open_or_sealed() -> None:
+def test_a_result_of_the_wire_is_a_record_with_its_salt() -> None:
     card = make_card()
-    wire: JsonObject = {"salt": "s", "card": card, "asset": None, "sealed": None}
+    wire: JsonObject = {"salt": "s", "card": card, "asset": None}
     assert result_from_wire(wire, "card") == OpenResult("s", card)
     assert result_from_wire({"salt": "s", "asset": card}, "asset") == OpenResult("s", card)
-    assert result_from_wire({"salt": None, "card": None, "asset": None, "sealed": "x"}, "card") == SealedResult("x")
 
 
 @pytest.mark.parametrize(
     "wire",
     [
         {},
-        {"salt": "s", "card": None, "asset": {}, "sealed": None},
-        {"salt": "s", "card": {}, "asset": {}, "sealed": None},
-        {"salt": "s", "card": {}, "sealed": "x"},
+        {"salt": "s", "card": None, "asset": {}},
+        {"salt": "s", "card": {}, "asset": {}},
         {"salt": None, "card": {}},
-        {"salt": "s", "sealed": "x"},
+        {"salt": "s"},
         {"salt": "s", "card": "text"},
-        {"sealed": 5},
     ],
     ids=str,
 )
-def test_a_result_of_the_wire_that_is_neither_or_both_is_refused(wire: JsonObject) -> None:
+def test_a_result_of_the_wire_that_is_anything_else_is_refused(wire: JsonObject) -> None:
     with pytest.raises(RecordMalformed):
         result_from_wire(wire, "card")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,22 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concordat_trust.answer import (
-    OpenResult,
-    Result,
-    SealedResult,
-)
-from concordat_trust.attestation import (
-    Attestation,
-    record_commitment,
-    verify_attestation,
-)
+from concordat_trust.answer import OpenResult
+from concordat_trust.attestation import CitedAgreement, record_commitment
 from concordat_trust.canonical import NumberNotCanonical, parse_json
 from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import tie_key
 from concordat_trust.question import Part
-from concordat_trust.sealing import SealContext, SealingKey, seal_record
+from concordat_trust.sealed_part import SealedPart, parse_sealed_part
+from concordat_trust.sealing import SealingKey
 from tests.factories.answers import (
     NORTH,
     SEALING_KEY,
@@ -39,6 +33,8 @@ from tests.factories.answers import (
     make_card,
     open_with,
     salt_of,
+    sealed_answer,
+    sealed_part_of,
     signed_answer,
     verified,
 )
@@ -102,7 +98,7 @@ def test_a_permutation_on_the_way_is_found(positions: list[int]) -> None:
 
 @PROPERTY
 @given(st.lists(st.sampled_from(GOOD.results), max_size=6))
-def test_only_exactly_what_was_attested_passes(results: list[Result]) -> None:
+def test_only_exactly_what_was_attested_passes(results: list[OpenResult]) -> None:
     answer = with_results(results)
     if tuple(results) == GOOD.results:
         verified(NETWORK, answer)
@@ -189,58 +185,124 @@ def test_a_card_in_place_of_an_asset_is_refused() -> None:
     refused(answer, "record_malformed", question=ASSETS, part=part)
 
 
-# --- sealed results ---------------------------------------------------------------------------------------------------
+# --- the sealed part --------------------------------------------------------------------------------------------------
 
-CLOSED = frozenset(str(card["id"]) for card in CARDS[1:3])
-SEALED = make_answer(NETWORK, CARDS, org=NORTH, sealed=CLOSED)
+WHOLE = make_attestation(NETWORK, CARDS, org=NORTH, valid_until=5_000)
+SEALED = sealed_answer(NETWORK, WHOLE, GOOD.results, org=NORTH)
+OPEN = open_with(SEALING_KEY)
 
 
-def test_home_opens_sealed_results_and_knows_which_they_were() -> None:
-    answer = verified(NETWORK, SEALED, open_sealed=open_with(SEALING_KEY))
+def test_home_reads_a_sealed_answer_like_one_in_the_open() -> None:
+    answer = verified(NETWORK, SEALED, open_sealed=OPEN)
     assert [item.record for item in answer.records] == CARDS
-    assert (answer.sealed_ids, answer.unread) == (CLOSED, 0)
+    stated = answer.attestation
+    assert (stated.total, stated.facets, stated.candidates) == (WHOLE.total, WHOLE.facets, WHOLE.candidates)
+    assert (stated.valid_until, answer.is_closed) == (5_000, False)
 
 
-def test_a_relay_reads_the_open_results_and_counts_the_others() -> None:
-    answer = verified(NETWORK, SEALED)
-    assert [item.record for item in answer.records] == [CARDS[0], CARDS[3]]
-    assert answer.unread == 2
-    assert answer == verified(NETWORK, SEALED, open_sealed=open_with(SEALING_KEY)).as_relay_saw()
+def test_a_relay_reads_nothing_that_follows_from_records() -> None:
+    answer = verified(NETWORK, SEALED, is_relay=True)
+    stated = answer.attestation
+    assert (answer.records, stated.total, stated.facets, stated.candidates) == ((), None, {}, ())
+    assert (stated.agreements, stated.valid_until, answer.cursor, answer.is_closed) == ((), None, None, True)
+    at_home = verified(NETWORK, SEALED, open_sealed=OPEN)
+    assert answer == replace(at_home.as_relay_saw(), receipt=None)
 
 
-def test_another_key_does_not_open_a_sealed_result() -> None:
+def test_a_saved_answer_keeps_the_sealed_part_open() -> None:
+    text = sealed_part_of(WHOLE, GOOD.results).to_text()
+    kept = replace(SEALED, sealed=None, opened=text)
+    assert verified(NETWORK, kept) == verified(NETWORK, SEALED, open_sealed=OPEN)
+    refused(replace(kept, opened=text.replace(b"sepsis", b"sepsys")), "sealed_part_mismatch")
+
+
+def test_another_key_does_not_open_a_sealed_part() -> None:
     refused(SEALED, "seal_broken", open_sealed=open_with(SealingKey.from_seed(b"x" * 32)))
 
 
-def test_a_sealed_result_moved_to_another_place_does_not_open() -> None:
-    moved = replace(SEALED, results=(SEALED.results[0], SEALED.results[2], SEALED.results[1], SEALED.results[3]))
-    refused(moved, "seal_broken", open_sealed=open_with(SEALING_KEY))
+def test_a_sealed_part_that_was_withheld_is_found_by_the_relay_too() -> None:
+    withheld = replace(SEALED, sealed=None)
+    refused(withheld, "sealed_part_missing", open_sealed=OPEN)
+    refused(withheld, "sealed_part_missing", is_relay=True)
 
 
-def test_a_relay_finds_open_results_that_were_moved() -> None:
-    moved = replace(SEALED, results=(SEALED.results[3], *SEALED.results[1:3], SEALED.results[0]))
-    refused(moved, "order_mismatch")
+def test_a_sealed_part_that_nobody_attests_is_refused() -> None:
+    refused(replace(GOOD, sealed=SEALED.sealed), "sealed_part_unexpected", open_sealed=OPEN)
+    refused(replace(GOOD, opened=b"{}"), "sealed_part_unexpected")
 
 
-def test_a_relay_finds_a_sealed_result_too_many_and_one_too_few() -> None:
-    more = replace(SEALED, results=(*SEALED.results, SEALED.results[1]))
-    assert refused(more, "record_not_attested").fields["position"] == 4
-    refused(replace(SEALED, results=SEALED.results[:3]), "record_missing")
+def test_the_sealed_part_of_another_answer_is_found() -> None:
+    other = make_attestation(NETWORK, CARDS[:2], org=NORTH)
+    exchanged = sealed_answer(NETWORK, other, GOOD.results[:2], org=NORTH)
+    refused(replace(SEALED, sealed=exchanged.sealed), "sealed_part_mismatch", open_sealed=OPEN)
 
 
-def test_a_relay_finds_sealed_candidates_out_of_order() -> None:
-    good = make_attestation(NETWORK, CARDS, org=NORTH)
-    order = (0, 2, 1, 3)
-    statement = replace(good, candidates=tuple(good.candidates[position] for position in order))
-    results = tuple(SEALED.results[position] for position in order)
-    refused(signed_answer(NETWORK, statement, results, org=NORTH), "order_mismatch")
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"total": 4},
+        {"total": 0},
+        {"facets": {"kind": {"model": 4}}},
+        {"candidates": WHOLE.candidates},
+        {"agreements": (CitedAgreement("dua-1", "ef" * 32),)},
+        {"valid_until": 5_000},
+        {"cursor": "c" * 43},
+        {"status": "SUPPRESSED"},
+        {"status": "DENIED", "code": "purpose_not_admitted"},
+    ],
+    ids=str,
+)
+def test_an_attestation_that_tells_a_relay_of_sealed_records_is_refused_by_the_relay_itself(
+    outside: dict[str, Any],
+) -> None:
+    leaking = sealed_answer(NETWORK, WHOLE, GOOD.results, org=NORTH, **outside)
+    refused(leaking, "sealed_part_unexpected", is_relay=True)
+    refused(leaking, "sealed_part_unexpected", open_sealed=OPEN)
 
 
-def test_a_sealed_record_that_was_not_attested_is_found_at_home() -> None:
-    statement: Attestation = verify_attestation(SEALED.attestation, bundle=NETWORK.bundle)
-    place = SealContext(NORTH, statement.token_id, statement.question_hash, 1)
-    other = make_card(NORTH, "invented")
-    sealed = seal_record(other, salt=salt_of(other), to=SEALING_KEY.public, context=place)
-    swapped = replace(SEALED, results=(SEALED.results[0], SealedResult(sealed), *SEALED.results[2:]))
-    assert verified(NETWORK, swapped).unread == 2
-    refused(swapped, "record_not_attested", open_sealed=open_with(SEALING_KEY))
+def test_results_or_a_cursor_beside_a_sealed_part_are_refused() -> None:
+    refused(replace(SEALED, results=GOOD.results), "sealed_part_unexpected", is_relay=True)
+    refused(replace(SEALED, cursor="c" * 16), "sealed_part_unexpected", is_relay=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("record_missing", lambda part: replace(part, results=part.results[:-1])),
+        ("order_mismatch", lambda part: replace(part, results=part.results[::-1])),
+        ("status_inconsistent", lambda part: replace(part, total=9)),
+        ("facets_inconsistent", lambda part: replace(part, facets={"kind": {"model": 1}, "task": {}})),
+    ],
+)
+def test_what_is_inside_is_checked_as_if_it_were_outside(code: str, change: Callable[[SealedPart], SealedPart]) -> None:
+    part = change(sealed_part_of(WHOLE, GOOD.results))
+    whole = replace(WHOLE, total=part.total, facets=part.facets)
+    refused(sealed_answer(NETWORK, whole, part.results, org=NORTH), code, open_sealed=OPEN)
+
+
+PART_TEXT = sealed_part_of(WHOLE, GOOD.results).to_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"not json",
+        PART_TEXT + b" ",
+        PART_TEXT.replace(b'"total":4', b'"total": 4'),
+        PART_TEXT.replace(b'"total":4', b'"total":"4"'),
+        PART_TEXT.replace(b'"total":4', b'"more":1,"total":4'),
+        PART_TEXT.replace(b'"cursor":null,', b""),
+        PART_TEXT.replace(b'"fresh":"', b'"fresh":"="'),
+    ],
+)
+def test_a_part_of_another_form_is_refused(text: bytes) -> None:
+    with pytest.raises(ConcordatError) as caught:
+        parse_sealed_part(text)
+    assert caught.value.code == "sealed_part_malformed"
+
+
+def test_a_part_is_read_back_as_it_was_written() -> None:
+    part = sealed_part_of(WHOLE, GOOD.results, "cursor")
+    assert parse_sealed_part(part.to_text()) == part

@@ -349,7 +349,7 @@ def test_a_salt_of_another_length_or_spelling_is_refused(salt: str) -> None:
 
 # Non-interference: what may differ, and nothing else.
 
-RESULTS: list[JsonObject] = [{"asset": None, "card": RECORD, "salt": SALT, "sealed": None}]
+RESULTS: list[JsonObject] = [{"asset": None, "card": RECORD, "salt": SALT}]
 
 
 def compared(attestation: Attestation, results: list[JsonObject] | None = None) -> bytes:
@@ -365,6 +365,7 @@ def test_the_excluded_members_are_these_and_no_others() -> None:
         "decision_id",
         "commitment",
         "salt",
+        "fresh",
         "log",
         "sealed",
         "request_id",
@@ -393,9 +394,26 @@ def test_what_is_excluded_may_differ(change: dict[str, object]) -> None:
 
 
 def test_salts_and_ciphertexts_may_differ() -> None:
-    other: list[JsonObject] = [{"asset": None, "card": RECORD, "salt": fresh_id("other"), "sealed": None}]
+    other: list[JsonObject] = [{"asset": None, "card": RECORD, "salt": fresh_id("other")}]
     assert compared(make_attestation(), other) == compared(make_attestation())
-    assert compared(make_attestation(), [{"sealed": "one"}]) == compared(make_attestation(), [{"sealed": "two"}])
+    one, two = (jws_of(replace(make_attestation(), sealed=letter * 43)) for letter in "ab")
+    assert comparable_answer(one, [], sealed="c1") == comparable_answer(two, [], sealed="c2")
+
+
+def test_whether_something_is_sealed_how_long_it_is_and_what_it_says_must_be_equal() -> None:
+    sealed, part = jws_of(replace(make_attestation(), sealed="a" * 43)), {"candidates": [], "results": [], "total": 1}
+    plain = jws_of(make_attestation())
+    seen = [
+        comparable_answer(plain, []),
+        comparable_answer(sealed, []),
+        comparable_answer(sealed, [], sealed="c"),
+        comparable_answer(sealed, [], sealed="cc"),
+        comparable_answer(sealed, [], sealed="c", opened=part),
+        comparable_answer(sealed, [], sealed="c", opened={**part, "total": 2}),
+    ]
+    assert len(set(seen)) == len(seen)
+    again = comparable_answer(sealed, [], sealed="c", opened={**part, "fresh": "other"})
+    assert again == seen[4]
 
 
 def test_two_keys_of_one_node_may_sign() -> None:
@@ -445,9 +463,8 @@ def test_what_is_not_excluded_must_be_equal(change: dict[str, object]) -> None:
     "results",
     [
         [],
-        [{"sealed": "x"}],
-        [{"asset": None, "card": {**RECORD, "salt": "hidden"}, "salt": SALT, "sealed": None}],
-        [{"asset": None, "card": {**RECORD, "title": ""}, "salt": SALT, "sealed": None}],
+        [{"asset": None, "card": {**RECORD, "salt": "hidden"}, "salt": SALT}],
+        [{"asset": None, "card": {**RECORD, "title": ""}, "salt": SALT}],
         RESULTS * 2,
     ],
 )

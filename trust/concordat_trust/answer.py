@@ -40,8 +40,6 @@ from concordat_trust.node_answer import (
     NodeAnswer,
     OpenResult,
     OpenSealed,
-    Result,
-    SealedResult,
     VerifiedAnswer,
     VerifiedRecord,
     issued_while_asked,
@@ -61,10 +59,8 @@ __all__ = [
     "NodeAnswer",
     "OpenResult",
     "OpenSealed",
-    "Result",
     "SavedAnswer",
     "SavedNodeAnswer",
-    "SealedResult",
     "VerifiedAnswer",
     "VerifiedRecord",
     "VerifiedSavedAnswer",
@@ -182,7 +178,7 @@ def _answer(saved: SavedAnswer, org: OrgId, tokens: RoundTokens, bundle_at: Bund
     token = tokens.by_organization[org]
     issued_at = _attested_time(kept, org, asked_at=token.issued_at)
     return verify_node_answer(
-        NodeAnswer(org, kept.attestation, kept.results, kept.receipt, kept.cursor),
+        NodeAnswer(org, kept.attestation, kept.results, kept.receipt, kept.cursor, opened=kept.sealed),
         org=org,
         question=saved.question,
         part=part,

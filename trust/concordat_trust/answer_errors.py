@@ -215,3 +215,27 @@ class WalkMismatch(RefusedDocument):
     code = "walk_mismatch"
     sentence = "The saved walk is not the one that follows from its answers, first at {where}."
     hint = "A round or a part of the picture was added, left out or changed after the walk; do not rely on it."
+
+
+class SealedPartMissing(AnswerRefused):
+    code = "sealed_part_missing"
+    sentence = "An organization attests a sealed part of its answer, and it is not there."
+    hint = "It was withheld on its way, or the node left it out; ask again through another coordinator."
+
+
+class SealedPartUnexpected(AnswerRefused):
+    code = "sealed_part_unexpected"
+    sentence = "A sealed part came with an answer that attests none, or beside results in the open."
+    hint = "It was put there on its way, or the node does not follow the protocol."
+
+
+class SealedPartMismatch(AnswerRefused):
+    code = "sealed_part_mismatch"
+    sentence = "The sealed part of an answer is not the one that its organization attests."
+    hint = "It was exchanged on its way, or the node does not follow the protocol; do not use this answer."
+
+
+class SealedPartMalformed(AnswerRefused):
+    code = "sealed_part_malformed"
+    sentence = "The sealed part of an answer breaks a rule of its form: {problem}."
+    hint = "The node does not follow the protocol; its operator must look at it."

@@ -83,6 +83,7 @@ NON_INTERFERENCE_EXCLUDED: tuple[str, ...] = (
     "decision_id",
     "commitment",
     "salt",
+    "fresh",
     "log",
     "sealed",
     "request_id",
@@ -94,9 +95,9 @@ NON_INTERFERENCE_EXCLUDED: tuple[str, ...] = (
 )
 """Everything that may differ between two answers of node states that differ only in what the requester may not see.
 
-`commitment` and `salt` because each record is salted afresh, `sealed` because HPKE is randomized; what the commitments
-and ciphertexts stand for is compared in the clear. `leaf` to `checkpoint` are the members of a receipt: where in the
-log an answer stands depends on how many others were given before, whoever asked.
+`commitment` and `salt` because each record is salted afresh, `sealed` because the sealed part begins with `fresh`
+bytes and HPKE is randomized; whether there is one, and what it says, is compared in the clear. `leaf` to `checkpoint`
+are the members of a receipt: where in the log an answer stands depends on how many others were given before.
 """
 
 _REQUIRED = (
@@ -122,6 +123,7 @@ _REQUIRED = (
     "valid_until",
     "log",
     "cursor",
+    "sealed",
 )
 
 
@@ -223,18 +225,41 @@ _TRANSLATION: Translation = MappingProxyType(
 )
 
 
-def comparable_answer(attestation: str, results: Sequence[JsonObject], receipt: str | None = None) -> bytes:
+def comparable_answer(
+    attestation: str,
+    results: Sequence[JsonObject],
+    receipt: str | None = None,
+    *,
+    sealed: str | None = None,
+    opened: JsonObject | None = None,
+) -> bytes:
     """Return the canonical bytes of an answer without what `NON_INTERFERENCE_EXCLUDED` names.
 
     For the non-interference tests: equal bytes say that two answers disclose the same. Names are dropped only where
     they are members of the attestation, of a candidate, of a result or of the receipt, never inside facets or records.
+    Of a sealed part its length counts, and with `opened`, its content, what it says.
     Nothing is verified. Raises: TokenMalformed.
     """
     claims = dict(jose.unverified_claims(attestation, bytes_max=ATTESTATION_BYTES_MAX))
+    is_sealed = parse_claims(claims).sealed is not None
     claims["candidates"] = [_disclosed(c) for c in parse_claims(claims).candidates]
-    shown: list[Json] = [_without_excluded(result) for result in results]
     kept = None if receipt is None else _without_excluded(parse_object(receipt.encode(), bytes_max=len(receipt)))
-    return canonical_bytes({"attestation": _without_excluded(claims), "receipt": kept, "results": shown})
+    return canonical_bytes(
+        {
+            "attestation": _without_excluded(claims),
+            "opened": None if opened is None else _comparable_part(claims, opened),
+            "receipt": kept,
+            "results": list[Json](_without_excluded(result) for result in results),
+            "sealed": {"attested": is_sealed, "length": None if sealed is None else len(sealed)},
+        }
+    )
+
+
+def _comparable_part(claims: JsonObject, opened: JsonObject) -> JsonObject:
+    inside = parse_claims({**claims, "candidates": opened["candidates"]}).candidates
+    results = opened["results"] if isinstance(opened["results"], list) else []
+    shown: list[Json] = [_without_excluded(result) for result in results if isinstance(result, dict)]
+    return {**_without_excluded(opened), "candidates": [_disclosed(c) for c in inside], "results": shown}
 
 
 def _disclosed(candidate: Candidate) -> JsonObject:

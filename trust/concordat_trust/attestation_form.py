@@ -109,6 +109,8 @@ class Attestation:
     log_leaf: str
     cursor: str | None = None
     """SHA-256 of the cursor that comes with the answer; None where nothing can follow."""
+    sealed: str | None = None
+    """SHA-256 of the part that only home can read (`sealed_part`); None where everything stands in the open."""
     extra: JsonObject = field(default_factory=dict)
 
     def claims(self) -> JsonObject:
@@ -137,6 +139,7 @@ class Attestation:
             "ph": self.part_hash,
             "policy": {"baseline": self.policy.baseline, "overlay": self.policy.overlay},
             "qh": self.question_hash,
+            "sealed": self.sealed,
             "stats_revision": self.stats_revision,
             "status": self.status,
             "tid": self.token_id,
@@ -171,16 +174,17 @@ def _attestation(shape: Shape) -> Attestation:
         decision_id=matching(shape, "decision_id", OPAQUE_ID),
         policy=_policy(shape.object("policy")),
         bundle=_view(shape.object("bundle")),
-        agreements=tuple(_agreement(item) for item in shape.objects("agreements", count_max=AGREEMENTS_MAX)),
+        agreements=agreements_of(shape),
         stats_revision=matching(shape, "stats_revision", HEX_DIGEST),
         total=shape.optional_integer("total", minimum=0),
-        facets=_facets(shape),
-        candidates=_candidates(shape),
+        facets=facets_of(shape),
+        candidates=candidates_of(shape),
         notice=_notice(shape.object("notice")),
         unknown_fields=shape.texts("unknown_fields", count_max=UNKNOWN_FIELDS_MAX, length_max=100),
         valid_until=shape.optional_integer("valid_until", minimum=0),
         log_leaf=matching(log, "leaf", DIGEST),
         cursor=optional_matching(shape, "cursor", DIGEST),
+        sealed=optional_matching(shape, "sealed", DIGEST),
     )
     known.extra.update({name: shape.value(name) for name in shape.unknown()})
     return known
@@ -201,6 +205,11 @@ def _view(shape: Shape) -> AttestedView:
     )
 
 
+def agreements_of(shape: Shape) -> tuple[CitedAgreement, ...]:
+    """Return the member `agreements`. Raises: DocumentMalformed."""
+    return tuple(_agreement(item) for item in shape.objects("agreements", count_max=AGREEMENTS_MAX))
+
+
 def _agreement(shape: Shape) -> CitedAgreement:
     return CitedAgreement(
         shape.text("id", length_min=1, length_max=200), shape.text("digest", length_min=1, length_max=128)
@@ -212,7 +221,8 @@ def _notice(shape: Shape) -> AttestedNotice:
     return AttestedNotice(mode, optional_matching(shape, "code", CODE), shape.optional_text("contact", length_max=300))
 
 
-def _facets(shape: Shape) -> Mapping[str, Mapping[str, int]]:
+def facets_of(shape: Shape) -> Mapping[str, Mapping[str, int]]:
+    """Return the member `facets`. Raises: DocumentMalformed."""
     facets: dict[str, Mapping[str, int]] = {}
     outer = shape.object("facets")
     for name in outer.unknown():
@@ -226,7 +236,8 @@ def _facets(shape: Shape) -> Mapping[str, Mapping[str, int]]:
     return facets
 
 
-def _candidates(shape: Shape) -> tuple[Candidate, ...]:
+def candidates_of(shape: Shape) -> tuple[Candidate, ...]:
+    """Return the member `candidates`. Raises: DocumentMalformed."""
     values = shape.value("candidates")
     if not isinstance(values, list) or len(values) > CANDIDATES_MAX:
         raise shape.refuse("candidates", f"is not a list of at most {CANDIDATES_MAX}")

@@ -153,7 +153,8 @@ class Completeness:
 class MergedResult:
     """The answer of the network. `hits` are the first page of a search in order; of ids, every record.
 
-    `total` is None unless `is_exact`; `total_at_least` and `facets` then count only what is known.
+    `total` is None unless `is_exact`; `total_at_least` and `facets` then count only what is known. `is_partial` says
+    that somebody's answer could not be read here: a relay's merge of what is sealed for home.
     """
 
     hits: tuple[Hit, ...]
@@ -161,6 +162,7 @@ class MergedResult:
     total_at_least: int
     facets: Mapping[str, Mapping[str, int]]
     completeness: Completeness
+    is_partial: bool = False
 
     @property
     def is_exact(self) -> bool:
@@ -173,6 +175,7 @@ class MergedResult:
             "exact": self.is_exact,
             "facets": {field: dict(cells) for field, cells in self.facets.items()},
             "hits": [hit.to_json() for hit in self.hits],
+            "partial": self.is_partial,
             "total": self.total,
             "total_at_least": self.total_at_least,
         }
@@ -204,6 +207,7 @@ def merge(
         total_at_least=sum(known),
         facets=_facets(question, list(given.values())),
         completeness=Completeness(entries),
+        is_partial=any(answer.is_closed for answer in answers),
     )
 
 

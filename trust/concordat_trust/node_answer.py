@@ -5,7 +5,8 @@ Rules of this file:
 * What the node signed says which records, in which order, with which keys and counts. Everything in it that can be
   computed from the disclosed records is computed again; a difference refuses the whole answer of that node.
 * The checks run in the order of `verify_node_answer`; each has its own code, and each error names the organization.
-* A relay that cannot open sealed records checks all the rest; only the home node checks everything.
+* An answer is in the open or sealed as a whole. A relay checks of a sealed one what stands outside; only the home node
+  puts both together (`sealed_part`) and checks everything, as if it had come in the open.
 
 Steps 1 to 6 look at the signed statement and are here; 7 to 12 look at the results (`result_checks`), 13 at the
 receipt (`receipt`).
@@ -13,8 +14,8 @@ receipt (`receipt`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from concordat_trust.answer_errors import (
@@ -25,6 +26,9 @@ from concordat_trust.answer_errors import (
     AttestationWrongQuestion,
     AttestationWrongToken,
     CursorNotAttested,
+    SealedPartMismatch,
+    SealedPartMissing,
+    SealedPartUnexpected,
     StatsRevisionMismatch,
     StatusInconsistent,
 )
@@ -40,17 +44,15 @@ from concordat_trust.receipt import VerifiedReceipt, verify_receipt
 from concordat_trust.records import RecordMalformed
 from concordat_trust.result_checks import (
     OpenResult,
-    OpenSealed,
-    Result,
-    SealedResult,
     VerifiedRecord,
     check_commitments,
     check_facets,
     check_order,
     check_records,
-    opened_results,
     recomputed_records,
 )
+from concordat_trust.sealed_part import parse_sealed_part
+from concordat_trust.sealing import SealContext
 from concordat_trust.text import TermStatistics
 
 __all__ = [
@@ -59,8 +61,6 @@ __all__ = [
     "NodeAnswer",
     "OpenResult",
     "OpenSealed",
-    "Result",
-    "SealedResult",
     "VerifiedAnswer",
     "VerifiedRecord",
     "issued_while_asked",
@@ -68,6 +68,7 @@ __all__ = [
     "verify_node_answer",
 ]
 
+OpenSealed = Callable[[str, SealContext], bytes]
 COUNT_MAX = 10**9
 """No node has more records; a larger number could make the sums of a network leave the canonical integers."""
 
@@ -78,32 +79,38 @@ class NodeAnswer:
 
     org: OrgId
     attestation: str
-    results: tuple[Result, ...]
+    results: tuple[OpenResult, ...]
     receipt: str | None = None
     cursor: str | None = None
+    sealed: str | None = None
+    """The sealed part as it travels."""
+    opened: bytes | None = None
+    """The sealed part's text, in a saved answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedAnswer:
     """An answer that passed every check; made by `verify_node_answer`.
 
-    `records` are in order. `sealed_ids` arrived sealed and were opened here; `unread` is how many stayed closed.
-    `receipt` is None where receipts are passed on unread, at a relay. With `cursor` the next page can be asked for.
+    `records` are in order; `attestation` says everything that was opened here. `receipt` is None where receipts are
+    passed on unread, at a relay. With `cursor` the next page can be asked for. Of an answer that came sealed, `outside`
+    is what everybody could read and `sealed_text` what was inside; `is_closed` when it was not opened here.
     """
 
     org: OrgId
     attestation: Attestation
     records: tuple[VerifiedRecord, ...]
-    sealed_ids: frozenset[str] = frozenset()
-    unread: int = 0
     receipt: VerifiedReceipt | None = None
     cursor: str | None = None
+    outside: Attestation | None = None
+    sealed_text: bytes | None = None
+    is_closed: bool = False
 
     def as_relay_saw(self) -> VerifiedAnswer:
-        """Return the answer without the records that a relay could not read, to compare its merge with."""
-        readable = tuple(item for item in self.records if item.record["id"] not in self.sealed_ids)
-        unread = self.unread + len(self.records) - len(readable)
-        return replace(self, records=readable, sealed_ids=frozenset(), unread=unread)
+        """Return the answer without what a relay could not read, to compare its merge with."""
+        if self.outside is None:
+            return self
+        return VerifiedAnswer(self.org, self.outside, (), self.receipt, outside=self.outside, is_closed=True)
 
 
 class AnswerDirectory(KeyDirectory, Protocol):
@@ -113,20 +120,16 @@ class AnswerDirectory(KeyDirectory, Protocol):
     def statistics(self) -> TermStatistics: ...
 
 
-def result_from_wire(result: JsonObject, projection: Projection) -> Result:
-    """Return a result of the wire: (salt and the record of the projection) or sealed, the rest null or absent.
+def result_from_wire(result: JsonObject, projection: Projection) -> OpenResult:
+    """Return a result of the wire: salt and the record of the projection, the rest null or absent.
 
-    Raises: RecordMalformed when it is neither or both.
+    Raises: RecordMalformed when it is anything else.
     """
-    salt, sealed, record = result.get("salt"), result.get("sealed"), result.get(projection)
+    salt, record = result.get("salt"), result.get(projection)
     others = [result.get(name) for name in PROJECTION_OF.values() if name != projection]
-    if others != [None] * len(others):
+    if others != [None] * len(others) or not isinstance(salt, str) or not isinstance(record, dict):
         raise RecordMalformed(field="results")
-    if sealed is None and isinstance(salt, str) and isinstance(record, dict):
-        return OpenResult(salt, record)
-    if isinstance(sealed, str) and salt is None and record is None:
-        return SealedResult(sealed)
-    raise RecordMalformed(field="results")
+    return OpenResult(salt, record)
 
 
 def verify_node_answer(
@@ -145,12 +148,13 @@ def verify_node_answer(
     """Return the answer if `org` gave it to exactly this question and everything in it follows from its records.
 
     1 signature, by the key in `bundle` · 2 organization, home, token, question, part · 3 issued while the token, whose
-    issue time is `asked_at`, could be used · 4 no split view · 5 status, total, candidates, cursor · 6 statistics ·
-    7 results are exactly what was attested, in that order · 8 each record: form, owner, asked for, once · 9 keys ·
-    10 match · 11 order · 12 facets · 13 the receipt: the answer is in the node's disclosure log. A relay passes it on
-    unread (`is_relay`): it protects people at home, who check it, and a relay has no part in it.
-    With `open_sealed` None sealed results are counted and left closed. What the caller does: token, request, delivery,
-    and whether the node's view of the network is too old.
+    issue time is `asked_at`, could be used · 4 no split view; then a sealed part is there when it is attested, nothing
+    of it stands outside, and it is the attested one · 5 status, total, candidates, cursor · 6 statistics · 7 results
+    are exactly what was attested, in that order · 8 each record: form, owner, asked for, once · 9 keys · 10 match ·
+    11 order · 12 facets · 13 the receipt: the answer is in the node's disclosure log. A relay passes it on unread
+    (`is_relay`): it protects people at home, who check it, and a relay has no part in it.
+    With `open_sealed` None a sealed part stays closed, and 5 and 7 to 12 are not done. What the caller does: token,
+    request, delivery, and whether the node's view of the network is too old.
 
     Raises: leaves of AnswerRefused, of `attestation` and of `checkpoint`, InclusionProofInvalid, RecordMalformed,
     SealBroken; all with `organization`.
@@ -161,20 +165,76 @@ def verify_node_answer(
         _check_binding(answer, attestation, binding)
         _check_time(attestation, asked_at)
         _check_view(attestation, bundle.view)
-        _check_statement(attestation, question, part)
-        _check_cursor(answer.cursor, attestation)
-        _check_statistics(attestation, question, bundle.statistics)
-        opened = opened_results(answer.results, attestation, open_sealed)
-        check_commitments(opened, attestation)
-        check_records(opened, org, question, part)
-        records = recomputed_records(opened, attestation, question, part, bundle.statistics)
-        check_order(opened, attestation, question)
-        check_facets(attestation, question, records)
+        told = _told(answer, attestation, open_sealed)
+        records = _checked_records(told, question, part, bundle.statistics)
         receipt = None if is_relay else _receipt(answer, attestation, bundle, asked_at)
     except RefusedDocument as error:
         raise type(error)(**{**error.fields, "organization": org}) from error
-    unread = len(opened) - len(records)
-    return VerifiedAnswer(org, attestation, records, _sealed_ids(answer, opened), unread, receipt, answer.cursor)
+    outside = None if attestation.sealed is None else attestation
+    return VerifiedAnswer(
+        org, told.attestation, records, receipt, told.cursor, outside, told.text, is_closed=told.is_closed
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the answer tells in all, after its sealed part was put together with the rest; or that it stays closed."""
+
+    attestation: Attestation
+    results: tuple[OpenResult, ...]
+    cursor: str | None
+    text: bytes | None = None
+    is_closed: bool = False
+
+
+def _told(answer: NodeAnswer, outside: Attestation, open_sealed: OpenSealed | None) -> _Told:
+    is_there = answer.sealed is not None or answer.opened is not None
+    if outside.sealed is None:
+        if is_there:
+            raise SealedPartUnexpected
+        return _Told(outside, answer.results, answer.cursor)
+    if not is_there:
+        raise SealedPartMissing
+    if not _says_nothing(outside) or answer.results or answer.cursor is not None:
+        raise SealedPartUnexpected
+    text = _opened(answer, outside, open_sealed)
+    if text is None:
+        return _Told(outside, (), None, is_closed=True)
+    if sha256_b64u(text) != outside.sealed:
+        raise SealedPartMismatch
+    inside = parse_sealed_part(text)
+    return _Told(inside.completed(outside), inside.results, inside.cursor, text)
+
+
+def _says_nothing(outside: Attestation) -> bool:
+    """Whether an attestation leaves to its sealed part everything that follows from records."""
+    counts = outside.facets or outside.candidates or outside.agreements
+    dated = (outside.total, outside.valid_until, outside.cursor)
+    return outside.status == "OK" and not counts and dated == (None, None, None)
+
+
+def _opened(answer: NodeAnswer, outside: Attestation, open_sealed: OpenSealed | None) -> bytes | None:
+    if answer.sealed is None or open_sealed is None:
+        return answer.opened
+    return open_sealed(answer.sealed, SealContext(outside.organization, outside.token_id, outside.question_hash))
+
+
+def _checked_records(
+    told: _Told, question: Question, part: Part, statistics: TermStatistics
+) -> tuple[VerifiedRecord, ...]:
+    attestation, opened = told.attestation, told.results
+    if not told.is_closed:
+        _check_statement(attestation, question, part)
+        _check_cursor(told.cursor, attestation)
+    _check_statistics(attestation, question, statistics)
+    if told.is_closed:
+        return ()
+    check_commitments(opened, attestation)
+    check_records(opened, attestation.organization, question, part)
+    records = recomputed_records(opened, attestation, question, part, statistics)
+    check_order(opened, attestation, question)
+    check_facets(attestation, question, records)
+    return records
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +318,3 @@ def _check_statistics(attestation: Attestation, question: Question, statistics: 
     has_answered = attestation.status in ("OK", "SUPPRESSED")
     if has_answered and not attestation.stats_revision == question.stats_revision == statistics.revision:
         raise StatsRevisionMismatch
-
-
-def _sealed_ids(answer: NodeAnswer, opened: Sequence[OpenResult | None]) -> frozenset[str]:
-    pairs = zip(answer.results, opened, strict=True)
-    return frozenset(str(item.record["id"]) for result, item in pairs if item and isinstance(result, SealedResult))

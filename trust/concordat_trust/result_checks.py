@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* A result is taken in the clear or not at all: `None` stands for one that stays sealed here, and holds its place.
+* Results come in the clear: a sealed part was opened before (`sealed_part`), or there is nothing to check here.
 * First identity (is it exactly what was attested?), then content (may this organization say it?), then what follows
   from content: keys, match, order, counts. Nothing that was attested is shown without being computed again.
 * Positions count from 0, in the order of the answer.
@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,7 +37,6 @@ from concordat_trust.lineage import read_edges
 from concordat_trust.question import Part, Question
 from concordat_trust.ranking import impacts_of_card, matches_text, named_key, order_key, query_terms, sort_key
 from concordat_trust.records import RecordMalformed, validate_record
-from concordat_trust.sealing import OpenedRecord, SealContext
 from concordat_trust.text import TermStatistics
 
 
@@ -49,16 +48,7 @@ class OpenResult:
     record: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class SealedResult:
-    """A result that only the home node can open."""
-
-    sealed: str
-
-
-Result = OpenResult | SealedResult
-Opened = Sequence[OpenResult | None]
-OpenSealed = Callable[[str, SealContext], OpenedRecord]
+Opened = Sequence[OpenResult]
 
 
 class VerifiedRecord(NamedTuple):
@@ -69,34 +59,15 @@ class VerifiedRecord(NamedTuple):
     tie: str
 
 
-def opened_results(results: Sequence[Result], attestation: Attestation, open_sealed: OpenSealed | None) -> Opened:
-    """Return the results in the clear, as far as they can be opened here. Raises: SealBroken."""
-    return [_opened(result, attestation, position, open_sealed) for position, result in enumerate(results)]
-
-
-def _opened(
-    result: Result, attestation: Attestation, position: int, open_sealed: OpenSealed | None
-) -> OpenResult | None:
-    if isinstance(result, OpenResult):
-        return result
-    if open_sealed is None:
-        return None
-    place = SealContext(attestation.organization, attestation.token_id, attestation.question_hash, position)
-    inside = open_sealed(result.sealed, place)
-    return OpenResult(inside.salt, inside.record)
-
-
 def check_commitments(opened: Opened, attestation: Attestation) -> None:
     """Refuse a result that was not attested, one that is missing, and one in another place.
 
     Raises: RecordNotAttested, RecordDuplicate, RecordMissing, OrderMismatch, RecordMalformed.
     """
     attested = [candidate.commitment for candidate in attestation.candidates]
-    found = [None if item is None else _commitment(item, position) for position, item in enumerate(opened)]
+    found = [_commitment(item, position) for position, item in enumerate(opened)]
     seen = set[str]()
     for position, commitment in enumerate(found):
-        if commitment is None:
-            continue
         if commitment not in attested:
             raise RecordNotAttested(position=position)
         if commitment in seen:
@@ -107,7 +78,7 @@ def check_commitments(opened: Opened, attestation: Attestation) -> None:
     if len(found) < len(attested):
         raise RecordMissing(attested=len(attested), found=len(found))
     for position, commitment in enumerate(found):
-        if commitment is not None and commitment != attested[position]:
+        if commitment != attested[position]:
             raise OrderMismatch(position=position)
 
 
@@ -126,8 +97,6 @@ def check_records(opened: Opened, org: OrgId, question: Question, part: Part) ->
     """
     seen = set[AssetId]()
     for position, item in enumerate(opened):
-        if item is None:
-            continue
         asset_id = _id_of(item.record, question, position)
         if asset_id.org != org:
             raise RecordForeign(position=position)
@@ -157,15 +126,13 @@ def _id_of(record: JsonObject, question: Question, position: int) -> AssetId:
 def recomputed_records(
     opened: Opened, attestation: Attestation, question: Question, part: Part, statistics: TermStatistics
 ) -> tuple[VerifiedRecord, ...]:
-    """Return the readable records with the keys that they really have.
+    """Return the records with the keys that they really have.
 
     Raises: SortKeyMismatch, TieKeyMismatch, RecordNotMatching.
     """
     terms = query_terms(question.text, statistics)
     records = []
     for position, (item, candidate) in enumerate(zip(opened, attestation.candidates, strict=True)):
-        if item is None:
-            continue
         asset_id = str(item.record["id"])
         key, tie = sort_key(question, item.record, terms, statistics), tie_key(asset_id)
         if question.operation != "search":
@@ -194,13 +161,11 @@ def _is_match(
 def check_order(opened: Opened, attestation: Attestation, question: Question) -> None:
     """Refuse candidates that are not in the order of their keys. Raises: OrderMismatch."""
     keys = [
-        order_key(question.sort, candidate.sort_key, candidate.tie, "" if item is None else str(item.record["id"]))
+        order_key(question.sort, candidate.sort_key, candidate.tie, str(item.record["id"]))
         for item, candidate in zip(opened, attestation.candidates, strict=True)
     ]
     for position in range(1, len(keys)):
-        before, here = keys[position - 1], keys[position]
-        # The id decides only between two that share a 64-bit hash, and only when both can be read.
-        if before[:3] > here[:3] or (before[3] and here[3] and before > here):
+        if keys[position - 1] > keys[position]:
             raise OrderMismatch(position=position)
 
 

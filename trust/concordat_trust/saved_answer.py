@@ -4,11 +4,11 @@ The document (canonical JSON; unknown fields are refused):
 
     {"answer_version": 1, "network", "root_sha256", "question": TEXT, "parts": {ORG: TEXT}, "token": JWS,
      "tokens": {ORG: JWS} or null, "delivery": JWS or null, "answers": {ORG: {"attestation": JWS, "cursor": TEXT,
-     "receipt": TEXT, "results": [{"salt", "record"}]}},
+     "receipt": TEXT, "results": [{"salt", "record"}], "sealed": TEXT or null}},
      "reported": {ORG: {"status", "code", "said_by"}}, "result": the merged result, "saved_at": Unix seconds}
 
-`question` and `parts` are the canonical texts that were signed for. Records that had arrived sealed are saved open: the
-file is as confidential as what its requester was shown. This file writes and reads the form; `answer` verifies it.
+`question` and `parts` are the canonical texts that were signed for. What had arrived sealed is saved open: the file
+is as confidential as what its requester was shown. This file writes and reads the form; `answer` verifies it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from concordat_trust.question import (
 )
 from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.result_checks import OpenResult
+from concordat_trust.sealing import TEXT_BYTES_MAX
 from concordat_trust.shape import Shape
 
 ANSWER_VERSION = 1
@@ -54,11 +55,13 @@ class SavedNodeAnswer:
     results: tuple[OpenResult, ...]
     receipt: str | None
     cursor: str | None = None
+    sealed: bytes | None = None
+    """The text of the sealed part, opened: everything else about the records is then in it."""
 
     def to_json(self) -> JsonObject:
         results: list[Json] = [{"record": result.record, "salt": result.salt} for result in self.results]
         cited: JsonObject = {"attestation": self.attestation, "cursor": self.cursor, "receipt": self.receipt}
-        return {**cited, "results": results}
+        return {**cited, "results": results, "sealed": None if self.sealed is None else self.sealed.decode()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +158,13 @@ def _part(shape: Shape, org: str) -> Part:
 
 def _node_answer(shape: Shape, org: str) -> SavedNodeAnswer:
     answer = shape.object(org)
+    sealed = answer.optional_text("sealed", length_max=TEXT_BYTES_MAX)
     saved = SavedNodeAnswer(
         attestation=answer.text("attestation", length_max=TOKEN_CHARS_MAX),
         results=tuple(_result(item) for item in answer.objects("results")),
         receipt=answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX),
         cursor=answer.optional_text("cursor", length_max=CURSOR_LENGTH_MAX),
+        sealed=None if sealed is None else sealed.encode("utf-8"),
     )
     answer.finish()
     return saved

@@ -1,12 +1,12 @@
-"""Records that only the home node may read: HPKE to the key of the question (RFC 9180).
+"""What only the home node may read: HPKE to the key of the question (RFC 9180).
 
 Rules of this file:
 
 * One suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, base mode. Who sealed is proved by the attestation,
-  whose commitments are compared after opening.
-* `info` binds the ciphertext to its place: answering organization, token, question and index. A ciphertext moved to
-  another place does not open.
-* The plaintext is canonical {"record","salt"}, so what is opened is byte for byte what was committed to.
+  whose hash of the text is compared after opening.
+* `info` binds the ciphertext to its place: answering organization, token and question. A ciphertext moved to another
+  place does not open.
+* Lengths say little: a text is padded with spaces to PADDED_BYTES_MIN or the next power of two. A text has one padding.
 * Everything that can go wrong in opening is `seal_broken`: a reader learns nothing from how it broke.
 """
 
@@ -20,15 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
+from concordat_trust.canonical import canonical_bytes
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
-from concordat_trust.shape import Shape
 
 KEY_BYTES = 32
-RECORD_BYTES_MAX = 262_144
-SEALED_CHARS_MAX = (RECORD_BYTES_MAX + 1_024) * 4 // 3
+PADDED_BYTES_MIN = 65_536
+"""Twenty ordinary cards fit: whether there are any, and how many, does not show."""
+TEXT_BYTES_MAX = 4_194_304
+SEALED_CHARS_MAX = (TEXT_BYTES_MAX + 1_024) * 4 // 3
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 # Any private key shows a point of small order: the cofactor makes the shared secret zero (RFC 7748 §6.1).
@@ -43,37 +44,28 @@ class SealKeyInvalid(RefusedDocument):
 
 class SealTooLarge(RefusedDocument):
     code = "seal_too_large"
-    sentence = "A record has {size} bytes; at most {bytes_max} can be sealed."
-    hint = "Shorten the record's texts."
+    sentence = "An answer has {size} bytes; at most {bytes_max} can be sealed."
+    hint = "Ask for a smaller page, or shorten the texts of the records."
 
 
 class SealBroken(RefusedDocument):
     code = "seal_broken"
-    sentence = "A sealed record does not open here."
-    hint = "It was changed on its way, or belongs to another question, organization or place."
+    sentence = "A sealed answer does not open here."
+    hint = "It was changed on its way, or belongs to another question, token or organization."
 
 
 @dataclass(frozen=True, slots=True)
 class SealContext:
-    """The place a sealed record belongs to; `index` counts the results of one answer from 0."""
+    """The place a sealed answer belongs to."""
 
     organization: OrgId
     token_id: str
     question_hash: str
-    index: int
 
     def info(self) -> bytes:
         return canonical_bytes(
-            {"index": self.index, "org": self.organization, "qh": self.question_hash, "tid": self.token_id}
+            {"org": self.organization, "qh": self.question_hash, "sealed": "answer", "tid": self.token_id}
         )
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedRecord:
-    """What a sealed result held; not yet compared with the attestation."""
-
-    salt: str
-    record: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +115,18 @@ def parse_sealing_key(text: str) -> X25519PublicKey:
     return key
 
 
-def seal_record(record: JsonObject, *, salt: str, to: str, context: SealContext) -> str:
-    """Return base64url(encapsulated key ‖ ciphertext) of one record; never the same text twice.
+def padded_size(size: int) -> int:
+    """Return how long a text of `size` bytes is when it is sealed."""
+    return max(PADDED_BYTES_MIN, 1 << (size - 1).bit_length())
 
-    Raises: SealKeyInvalid, SealTooLarge, and the refusals of `canonical_bytes`.
+
+def seal_text(text: bytes, *, to: str, context: SealContext) -> str:
+    """Return base64url(encapsulated key ‖ ciphertext) of a text that ends in no space; never the same twice.
+
+    Raises: SealKeyInvalid, SealTooLarge.
     """
-    plaintext = canonical_bytes({"record": record, "salt": salt})
-    return seal_bytes(plaintext, to=to, info=context.info(), bytes_max=RECORD_BYTES_MAX)
+    padded = text.ljust(padded_size(len(text)))
+    return seal_bytes(padded, to=to, info=context.info(), bytes_max=TEXT_BYTES_MAX)
 
 
 def seal_bytes(plaintext: bytes, *, to: str, info: bytes, bytes_max: int) -> str:
@@ -143,17 +140,15 @@ def seal_bytes(plaintext: bytes, *, to: str, info: bytes, bytes_max: int) -> str
     return b64u(_SUITE.encrypt(plaintext, key, info))
 
 
-def open_record(sealed: str, *, key: SealingKey, context: SealContext) -> OpenedRecord:
-    """Return the salt and record that were sealed for exactly this place. Raises: SealBroken."""
+def open_text(sealed: str, *, key: SealingKey, context: SealContext) -> bytes:
+    """Return the text that was sealed for exactly this place. Raises: SealBroken."""
     if len(sealed) > SEALED_CHARS_MAX:
         raise SealBroken
     try:
         plaintext = key.decrypt(unb64u(sealed), context.info())
-        shape = Shape(parse_object(plaintext, bytes_max=RECORD_BYTES_MAX), "sealed")
-        opened = OpenedRecord(salt=shape.text("salt", length_max=86), record=shape.raw_object("record"))
-        shape.finish()
     except RefusedDocument as error:
         raise SealBroken from error
-    if canonical_bytes({"record": opened.record, "salt": opened.salt}) != plaintext:
+    text = plaintext.rstrip(b" ")
+    if len(plaintext) != padded_size(len(text)):
         raise SealBroken
-    return opened
+    return text

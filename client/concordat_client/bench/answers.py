@@ -122,9 +122,7 @@ def answer_of(org: OrgId, asked: BenchRound, bundle: TrustedBundle, *, now: int)
         for card, salt in zip(cards, salts, strict=True)
     )
     attestation = _attestation(org, asked, bundle, candidates, cards, now=now)
-    results: list[Json] = [
-        {"salt": salt, "card": card, "asset": None, "sealed": None} for card, salt in zip(cards, salts, strict=True)
-    ]
+    results: list[Json] = [{"salt": salt, "card": card, "asset": None} for card, salt in zip(cards, salts, strict=True)]
     jws = sign_attestation(attestation, key=asked.network.key(org, "attestation"))
     answer: JsonObject = {"data": {"search": {"attestation": jws, "results": results}}}
     return json.dumps(answer, separators=(",", ":")).encode()

@@ -56,6 +56,9 @@ _MERGED = (
     "The coordinator's own merge of what it can read, as JSON text; "
     "the home node recomputes it and trusts only its own."
 )
+_SEALED = (
+    "Everything that follows from the records, sealed to the home node's key (HPKE), where no relay may read them."
+)
 _ASK = (
     "The answers of every organization the query token names, each checked by the relay, none of them changed by it. "
     "`parts`\nis a JSON object organization → part, both texts exactly as they were hashed into the token."
@@ -77,6 +80,7 @@ class RelayedAnswer:
     results: list[Result] | None
     receipt: str | None = strawberry.field(description="The node's receipt, passed on unread.")
     cursor: str | None = strawberry.field(description="The node's cursor, sealed; the attestation names its hash.")
+    sealed: str | None = strawberry.field(description=_SEALED)
 
 
 @strawberry.type

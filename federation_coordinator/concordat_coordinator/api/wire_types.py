@@ -142,7 +142,7 @@ class LineageVertex:
     valid_until: Integer | None
 
 
-_RESULT = "One candidate, in the order of the attestation: salt and (card, asset or lineage vertex), or sealed."
+_RESULT = "One candidate, in the order of the attestation: salt and card, asset or lineage vertex."
 
 
 @strawberry.type(description=_RESULT)
@@ -151,4 +151,3 @@ class Result:
     card: Card | None
     asset: Asset | None
     lineageVertex: LineageVertex | None  # noqa: N815 - the name of the projection
-    sealed: str | None

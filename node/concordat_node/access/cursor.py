@@ -15,7 +15,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -24,13 +24,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from concordat_node.policy.engine import Decision
-from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
+from concordat_trust.canonical import Json, canonical_bytes, parse_object
 from concordat_trust.encoding import b64u, sha256_b64u, unb64u
 from concordat_trust.errors import RefusedDocument, RequesterError
 from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.question import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX, PartCursor
 from concordat_trust.shape import Shape
 
+EACH_BYTES: Final = 384
+"""Of a cursor for one candidate: two digests, an id of the longest organization and a sort key fit."""
 _KEY_BYTES: Final = 64
 _INFO: Final = b"concordat cursor 1"
 
@@ -86,12 +88,18 @@ class CursorSeal:
 
     def seal(self, place: Place, binding: CursorBinding) -> str:
         """Return the cursor, at most CURSOR_LENGTH_MAX characters."""
-        anchors: list[Json] = [[anchor.sort_key, str(anchor.id)] for anchor in place.anchors]
-        content: JsonObject = {"anchors": anchors, "policy": place.policy, "view": place.view}
-        text = b64u(self._cipher.encrypt(canonical_bytes(content), binding.associated()))
+        text = b64u(self._cipher.encrypt(_content(place), binding.associated()))
         if len(text) > CURSOR_LENGTH_MAX:
             raise RuntimeError(f"a cursor has at most {CURSOR_LENGTH_MAX} characters")
         return text
+
+    def seal_each(self, place: Place, binding: CursorBinding) -> tuple[str, ...]:
+        """Return a cursor for each candidate, all of one length, so that using one shows no number."""
+        places = (replace(place, anchors=(anchor,)) for anchor in place.anchors)
+        contents = [_content(one).ljust(EACH_BYTES) for one in places]
+        if any(len(content) != EACH_BYTES for content in contents):
+            raise RuntimeError(f"a cursor for one candidate holds at most {EACH_BYTES} bytes")
+        return tuple(b64u(self._cipher.encrypt(content, binding.associated())) for content in contents)
 
     def open(self, cursor: PartCursor, binding: CursorBinding) -> tuple[Place, Anchor]:
         """Return the place, and the candidate after which the next page begins. Raises: CursorInvalid."""
@@ -110,6 +118,11 @@ def view_digest(matched: Iterable[Decision]) -> str:
     seen = {(int(item.level), tuple(sorted(item.hidden)), tuple(sorted(item.agreement_ids))) for item in matched}
     told: list[Json] = [[level, list[Json](hidden), list[Json](cited)] for level, hidden, cited in sorted(seen)]
     return sha256_b64u(canonical_bytes(told))
+
+
+def _content(place: Place) -> bytes:
+    anchors: list[Json] = [[anchor.sort_key, str(anchor.id)] for anchor in place.anchors]
+    return canonical_bytes({"anchors": anchors, "policy": place.policy, "view": place.view})
 
 
 def _place(shape: Shape) -> Place:

@@ -5,7 +5,9 @@ Rules of this file:
 * `Released` and `DisclosedRecord` are made here and nowhere else. Everything that serializes takes them, never an
   `AssetRecord`, so that a forgotten gate is a type error and, at run time, a refusal.
 * Order: classes are decided → the index searches the visible view → the page's records (and the own assets they name)
-  are decided again from their current attributes → masks → commitments → sealing.
+  are decided again from their current attributes → masks → commitments.
+* Whether the answer must be sealed for home as a whole follows from the visible view alone, not from the question: it
+  must as soon as the requester may see any record here that its owner lets no relay read.
 * The second decision may only take away. Then everything is asked again: first with fresh decisions (something expired
   or was imported in between), then without the classes it withdrew, so that totals, facets and order never count what
   was taken away. Every withdrawal is counted: with nothing changing meanwhile it is a bug of the policy.
@@ -32,7 +34,6 @@ from concordat_trust.encoding import b64u
 from concordat_trust.ids import AssetId, OrgId, tie_key
 from concordat_trust.question import Projection, Question, candidate_count
 from concordat_trust.ranking import named_key, order_key
-from concordat_trust.sealing import SealContext, seal_record
 from concordat_trust.text import TermStatistics, query_terms
 from concordat_trust.vocabulary import Clearance
 
@@ -64,9 +65,9 @@ class DisclosedRecord:
 
 @final
 class Released:
-    """One candidate as it leaves: (salt and card, asset or vertex), or sealed; with what the attestation says of it."""
+    """One candidate as it leaves: salt and card, asset or vertex; with what the attestation says of it."""
 
-    __slots__ = ("asset", "card", "commitment", "record", "salt", "sealed", "sort_key", "tie", "vertex")
+    __slots__ = ("asset", "card", "commitment", "record", "salt", "sort_key", "tie", "vertex")
 
     def __init__(
         self,
@@ -75,18 +76,15 @@ class Released:
         record: DisclosedRecord,
         projection: Projection,
         salt: str,
-        sealed: str | None,
         sort_key: int | None,
     ) -> None:
         if witness is not _WITNESS:
             raise RuntimeError("only the gate releases a record")
-        opened = record if sealed is None else None
         self.record = record
-        self.card = opened if projection == "card" else None
-        self.asset = opened if projection == "asset" else None
-        self.vertex = opened if projection == "lineageVertex" else None
-        self.salt = salt if sealed is None else None
-        self.sealed = sealed
+        self.card = record if projection == "card" else None
+        self.asset = record if projection == "asset" else None
+        self.vertex = record if projection == "lineageVertex" else None
+        self.salt = salt
         self.sort_key = sort_key
         self.tie = tie_key(str(record.fields["id"]))
         self.commitment = record_commitment(dict(record.fields), salt)
@@ -94,7 +92,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of the gate, already verified and parsed; `seal_to` and `token_id` bind sealed records.
+    """What is asked of the gate, already verified and parsed.
 
     With `page` the answer is what follows its anchor, as long as view and policy are those of its place.
     Classes above `sensitivity_max` are closed whatever policy says (an unconfirmed trust bundle).
@@ -104,9 +102,6 @@ class Asked:
     ids: tuple[AssetId, ...]
     request: DecisionRequest
     statistics: TermStatistics
-    token_id: str
-    question_hash: str
-    seal_to: str
     sensitivity_max: Clearance = Clearance.RESTRICTED
     page: tuple[Place, Anchor] | None = None
 
@@ -115,7 +110,7 @@ class Asked:
 class Release:
     """Everything the node says about the visible view. `agreements` are (id, document digest), sorted.
 
-    `place` is where the candidates of a search stand; None without any.
+    `place` is where the candidates of a search stand; None without any. With `is_sealed` no relay may read any of it.
     """
 
     items: tuple[Released, ...] = ()
@@ -124,6 +119,7 @@ class Release:
     agreements: tuple[tuple[str, str], ...] = ()
     valid_until: int | None = None
     place: Place | None = None
+    is_sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +141,7 @@ class _Found:
     total: int
     facets: Mapping[str, Mapping[str, int]]
     is_consistent: bool
+    is_sealed: bool
     view: str | None = None
 
 
@@ -241,7 +238,11 @@ class Gate:
         visible_ids = self._index.visible_assets(sorted(named_ids), view)
         named = self._rows(decided, view, visible_ids, {})
         is_consistent = len(rows) == len(keys) and len(named) == len(visible_ids)
-        return _Found(rows, named, result.total, result.facets, is_consistent)
+        # What was found is looked at too: a record can have come or gone since the index was asked.
+        touched = {*result.matched, *(row.record.class_id for row in (*rows, *named))}
+        closed = frozenset(class_id for class_id in view if not decided.decisions[class_id].relay_may_read)
+        is_sealed = not closed.isdisjoint(touched) or self._index.holds_any(closed)
+        return _Found(rows, named, result.total, result.facets, is_consistent, is_sealed)
 
     def _rows(
         self,
@@ -278,11 +279,7 @@ class Gate:
             assets={row.record.id: None if "title" in row.decision.hidden else row.record.title for row in found.named},
             agreements=decided.facts.agreements,
         )
-        closed = frozenset(row.record.id for row in found.named if not row.decision.relay_may_read)
-        items = tuple(
-            self._item(asked, row, around, position, relay_may_read=_relay_may_read(row, closed, asked.question))
-            for position, row in enumerate(found.rows)
-        )
+        items = tuple(self._item(asked, row, around) for row in found.rows)
         cited = sorted({item for row in found.rows for item in row.decision.agreement_ids})
         if not all(item in decided.facts.agreements for item in cited):
             raise PolicyUnavailable(cause="malformed")
@@ -293,6 +290,7 @@ class Gate:
             agreements=tuple((item, decided.facts.agreements[item].document_digest) for item in cited),
             valid_until=earliest(row.decision.valid_until for row in (*found.rows, *found.named)),
             place=self._place(found),
+            is_sealed=found.is_sealed,
         )
 
     def _place(self, found: _Found) -> Place | None:
@@ -301,24 +299,18 @@ class Gate:
         anchors = tuple(Anchor(row.sort_key, row.record.id) for row in found.rows)
         return Place(self._engine.revision, found.view, anchors)
 
-    def _item(self, asked: Asked, row: _Row, around: Surroundings, position: int, *, relay_may_read: bool) -> Released:
+    def _item(self, asked: Asked, row: _Row, around: Surroundings) -> Released:
         fields = masked_record(
             row.record, row.attributes, row.decision, projection=asked.question.projection, around=around
         )
         record = DisclosedRecord(_WITNESS, fields)
-        salt = b64u(self._entropy(SALT_BYTES))
         return Released(
             _WITNESS,
             record=record,
             projection=asked.question.projection,
-            salt=salt,
-            sealed=None if relay_may_read else self._seal(asked, fields, salt, position),
+            salt=b64u(self._entropy(SALT_BYTES)),
             sort_key=row.sort_key,
         )
-
-    def _seal(self, asked: Asked, fields: JsonObject, salt: str, position: int) -> str:
-        context = SealContext(self._organization, asked.token_id, asked.question_hash, position)
-        return seal_record(fields, salt=salt, to=asked.seal_to, context=context)
 
 
 def _closed(asked: Asked, decided: Decided) -> frozenset[str]:
@@ -335,8 +327,3 @@ def _named_by(row: _Row, question: Question) -> frozenset[AssetId]:
     trained_on = () if "trained_on" in hidden else record.trained_on
     evaluations = () if "evaluations" in hidden else record.evaluations
     return frozenset(trained_on) | {item.dataset_id for item in evaluations if item.dataset_id is not None}
-
-
-def _relay_may_read(row: _Row, closed: frozenset[AssetId], question: Question) -> bool:
-    """Whether a relay may read the record: its owner lets it, also for every own asset that it names."""
-    return row.decision.relay_may_read and not _named_by(row, question) & closed

@@ -30,6 +30,7 @@ from concordat_node.access.request_check import Admitted, check_still_admitted, 
 from concordat_node.access.subject import requester_of
 from concordat_node.access.visas import visa_facts
 from concordat_node.answering.given import GivenAnswer
+from concordat_node.answering.told import Told, told_openly, told_to_home
 from concordat_node.ledger.entry import SALT_BYTES, LogEntry, ReleasedItem
 from concordat_node.ledger.ledger import Ledger
 from concordat_node.ledger.signing import make_receipt
@@ -39,8 +40,6 @@ from concordat_trust.attestation import (
     Attestation,
     AttestedNotice,
     AttestedView,
-    Candidate,
-    CitedAgreement,
     PolicyRevisions,
     sign_attestation,
 )
@@ -51,6 +50,7 @@ from concordat_trust.ids import AssetId, OrgId
 from concordat_trust.jose import Signer
 from concordat_trust.node_sealing import node_sealing_key
 from concordat_trust.question import Part, Question, parse_part, parse_question
+from concordat_trust.sealing import SealContext
 from concordat_trust.vocabulary import ProvedStatus
 
 ID_BYTES = 16
@@ -200,9 +200,8 @@ class Answering:
         facts = _EntryFacts(self._organization, policy, decision_id, now)
         entry = _entry(admitted, outcome, facts)
         check_still_admitted(admitted, me=self._organization, bundle=self._bundle(), now=now)
+        told = self._told(admitted, outcome)
         logged = await self._run_blocking(partial(self._ledger.append, entry, salt=self._entropy(SALT_BYTES)))
-        release = outcome.release
-        cursor = None if release.place is None else self._cursors.seal(release.place, self._binding(admitted))
         attestation = Attestation(
             organization=self._organization,
             home=admitted.token.issuer,
@@ -216,21 +215,40 @@ class Answering:
             decision_id=decision_id,
             policy=policy,
             bundle=AttestedView.of(admitted.bundle.view),
-            agreements=tuple(CitedAgreement(item, digest) for item, digest in release.agreements),
+            agreements=told.agreements,
             stats_revision=admitted.bundle.statistics.revision,
-            total=outcome.total,
-            facets=release.facets,
-            candidates=tuple(Candidate(item.commitment, item.sort_key, item.tie) for item in release.items),
+            total=told.total,
+            facets=told.facets,
+            candidates=told.candidates,
             notice=AttestedNotice(outcome.notice.mode, outcome.notice.code, outcome.notice.contact),
             unknown_fields=(),  # both projections are fixed and known whole; a wider one will name what is left out
-            valid_until=release.valid_until,
+            valid_until=told.valid_until,
             log_leaf=b64u(logged.leaf),
-            cursor=None if cursor is None else sha256_b64u(cursor.encode()),
+            cursor=None if told.cursor is None else sha256_b64u(told.cursor.encode()),
+            sealed=told.sealed_sha256,
         )
         receipt = make_receipt(
             logged, organization=self._organization, network=admitted.bundle.network.id, at=now, key=self._key
         )
-        return GivenAnswer(sign_attestation(attestation, key=self._key), release.items, receipt.to_text(), cursor)
+        signed = sign_attestation(attestation, key=self._key)
+        return GivenAnswer(signed, told.items, receipt.to_text(), told.cursor, told.sealed)
+
+    def _told(self, admitted: Admitted, outcome: _Outcome) -> Told:
+        """Return what follows from records: to be read by everybody, or sealed for home alone. Raises: SealTooLarge."""
+        release, binding = outcome.release, self._binding(admitted)
+        if not release.is_sealed:
+            cursor = None if release.place is None else self._cursors.seal(release.place, binding)
+            return told_openly(release, outcome.total, cursor)
+        token = admitted.token
+        cursors = None if release.place is None else self._cursors.seal_each(release.place, binding)
+        return told_to_home(
+            release,
+            outcome.total,
+            cursors,
+            fresh=b64u(self._entropy(ID_BYTES)),
+            to=token.enc,
+            place=SealContext(self._organization, token.token_id, token.question_hash),
+        )
 
 
 def _parsed(admitted: Admitted) -> tuple[Question, Part]:
@@ -262,9 +280,6 @@ def _asked(
         ids=tuple(AssetId.parse(item) for item in part.ids),
         request=request,
         statistics=admitted.bundle.statistics,
-        token_id=admitted.token.token_id,
-        question_hash=admitted.token.question_hash,
-        seal_to=admitted.token.enc,
         sensitivity_max=sensitivity_max(admitted.bundle, request.now),
         page=page,
     )
@@ -297,7 +312,7 @@ def _entry(admitted: Admitted, outcome: _Outcome, facts: _EntryFacts) -> LogEntr
                 asset_id=str(item.record.fields["id"]),
                 level=str(item.record.fields["level"]),
                 fields=disclosed_fields(item.record.fields),
-                sealed=item.sealed is not None,
+                sealed=release.is_sealed,
                 commitment=item.commitment,
             )
             for item in release.items

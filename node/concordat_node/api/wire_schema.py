@@ -182,7 +182,7 @@ class LineageVertex:
     is_type_of = _only(DisclosedRecord)
 
 
-_RESULT = "One candidate, in the order of the attestation: salt and (card, asset or lineage vertex), or sealed."
+_RESULT = "One candidate, in the order of the attestation: salt and card, asset or lineage vertex."
 
 
 @strawberry.type(description=_RESULT)
@@ -191,12 +191,14 @@ class Result:
     card: Card | None
     asset: Asset | None
     lineageVertex: LineageVertex | None  # noqa: N815 - the name of the projection
-    sealed: str | None
 
     is_type_of = _only(Released)
 
 
 _CURSOR = "Sealed by the node: with it the next page can be asked for. The attestation names its hash."
+_SEALED = (
+    "Everything that follows from the records, sealed to the home node's key (HPKE), where no relay may read them."
+)
 _RECEIPT = "Canonical JSON text: the proof that this answer is in the node's disclosure log."
 
 
@@ -206,6 +208,7 @@ class NodeAnswer:
     results: list[Result] | None
     receipt: str | None = strawberry.field(description=_RECEIPT)
     cursor: str | None = strawberry.field(description=_CURSOR)
+    sealed: str | None = strawberry.field(description=_SEALED)
 
     is_type_of = _only(GivenAnswer)
 
@@ -269,7 +272,7 @@ def answer_data(field: str, answer: GivenAnswer) -> JsonObject:
     """Return the `data` of the trusted document whose root field is `field`. Raises: RuntimeError for a raw record."""
     results: list[Json] = [_result(item) for item in answer.results]
     proofs: JsonObject = {"attestation": answer.attestation, "receipt": answer.receipt}
-    return {field: {**proofs, "cursor": answer.cursor, "results": results}}
+    return {field: {**proofs, "cursor": answer.cursor, "results": results, "sealed": answer.sealed}}
 
 
 def _result(item: Released) -> JsonObject:
@@ -280,5 +283,4 @@ def _result(item: Released) -> JsonObject:
         "card": None if item.card is None else dict(item.card.fields),
         "asset": None if item.asset is None else dict(item.asset.fields),
         "lineageVertex": None if item.vertex is None else dict(item.vertex.fields),
-        "sealed": item.sealed,
     }

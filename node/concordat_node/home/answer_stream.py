@@ -19,6 +19,7 @@ from concordat_trust.errors import PeerFailure, RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.question import CURSOR_LENGTH_MAX
 from concordat_trust.receipt import RECEIPT_CHARS_MAX
+from concordat_trust.sealing import SEALED_CHARS_MAX
 from concordat_trust.shape import Shape
 from concordat_trust.wire.event_stream import NEXT, EventReader, ServerEvent
 from concordat_trust.wire.transport import PeerAnswerInvalid
@@ -51,6 +52,7 @@ class RelayedAnswer:
     results: tuple[JsonObject, ...]
     receipt: str | None
     cursor: str | None = None
+    sealed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +138,18 @@ def _told(shape: Shape) -> ToldAnswer:
     organization = OrgId.parse(shape.text("organization", length_max=40))
     attestation = shape.optional_text("attestation", length_max=TEXT_MAX)
     results = results_of(shape) if shape.has("results") else ()
-    answer = RelayedAnswer(organization, attestation, results, receipt_of(shape), cursor_of(shape))
+    answer = RelayedAnswer(organization, attestation, results, receipt_of(shape), cursor_of(shape), sealed_of(shape))
     return ToldAnswer(shape.text("status", length_max=40), shape.optional_text("code", length_max=64), answer)
 
 
 def cursor_of(shape: Shape) -> str | None:
     """Return the cursor of an answer, None where nothing can follow. Raises: DocumentMalformed."""
     return shape.optional_text("cursor", length_max=CURSOR_LENGTH_MAX)
+
+
+def sealed_of(shape: Shape) -> str | None:
+    """Return the sealed part of an answer, None where everything is open. Raises: DocumentMalformed."""
+    return shape.optional_text("sealed", length_max=SEALED_CHARS_MAX)
 
 
 def receipt_of(shape: Shape) -> str | None:

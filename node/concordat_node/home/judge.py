@@ -6,7 +6,7 @@ Rules of this file, in the order of `judge`:
    the same of it. What was told and is not what was signed for is the finding `delivery_mismatch`, and is removed.
 1. The delivery must be this coordinator's, for this token and question, and account for exactly the organizations that
    were asked. If it is not, nothing that came with it is used.
-2. A proved status needs its attestation, the one that the delivery names; every record is verified, sealed ones opened.
+2. A proved status needs its attestation, the one that the delivery names; every record is verified, also sealed ones.
    What fails is *found at home*: UNTRUSTED for who may not speak, STALE for too old a view, INVALID for the rest; also
    for an answer without a receipt, for one that attests another snapshot than we saw under its number (both signed
    objects are kept), and for one whose log contradicts what the same organization signed before.
@@ -207,7 +207,7 @@ class Judge:
         try:
             results = tuple(result_from_wire(result, question.projection) for result in answer.results)
             verified = verify_node_answer(
-                NodeAnswer(org, answer.attestation or "", results, answer.receipt, answer.cursor),
+                NodeAnswer(org, answer.attestation or "", results, answer.receipt, answer.cursor, answer.sealed),
                 org=org,
                 question=question,
                 part=self.round.parts[org],
@@ -247,7 +247,7 @@ class Judge:
 
     def _compared(self, judged: Judged, handover: Handover, delivered: Mapping[OrgId, DeliveredAnswer]) -> Judged:
         bundle = self.bundle
-        # What the coordinator could know: sealed records unread, and no status that was found only here.
+        # What the coordinator could know: sealed answers unread, and no status that was found only here.
         said = {org: Reported.of(d.status, d.code) for org, d in delivered.items() if org not in judged.verified}
         readable = tuple(answer.as_relay_saw() for answer in judged.verified.values())
         expected = merge(self.round.question, readable, said, tuple(self.round.parts), bundle.statistics)

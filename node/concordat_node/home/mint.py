@@ -21,7 +21,7 @@ from concordat_trust.jose import Signer
 from concordat_trust.query_token import RequesterClaims, mint_query_token
 from concordat_trust.question import Part, Question
 from concordat_trust.round_tokens import Minting, tokens_text
-from concordat_trust.sealing import OpenedRecord, SealContext, SealingKey, open_record
+from concordat_trust.sealing import SealContext, SealingKey, open_text
 from concordat_trust.token_use import MintedToken, token_digest
 from concordat_trust.vocabulary import Clearance
 
@@ -84,9 +84,9 @@ class Round:
         tokens = self.tokens()
         return texts if tokens is None else {**texts, self.carrier: tokens_text(tokens).decode("utf-8")}
 
-    def open_sealed(self, sealed: str, place: SealContext) -> OpenedRecord:
-        """Return a sealed result in the clear. Raises: SealBroken."""
-        return open_record(sealed, key=self.sealing, context=place)
+    def open_sealed(self, sealed: str, place: SealContext) -> bytes:
+        """Return the sealed part of an answer in the clear. Raises: SealBroken."""
+        return open_text(sealed, key=self.sealing, context=place)
 
 
 def mint_round(

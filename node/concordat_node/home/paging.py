@@ -23,7 +23,8 @@ from concordat_trust.jose import unverified_claims
 from concordat_trust.merge import MergedResult
 from concordat_trust.node_answer import VerifiedAnswer
 from concordat_trust.question import Part, PartCursor, Question, candidate_count
-from concordat_trust.saved_answer import SavedAnswer
+from concordat_trust.saved_answer import SavedAnswer, SavedNodeAnswer
+from concordat_trust.sealed_part import CURSOR_SEPARATOR, parse_sealed_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class _Given:
     attestation: Attestation
     cursor: str | None
     shown: int
+    is_sealed: bool = False
 
     def goes_on(self, question: Question) -> bool:
         candidates = len(self.attestation.candidates)
@@ -44,7 +46,11 @@ class _Given:
         return (self.attestation.total or 0) > self.shown if is_first else candidates == candidate_count(question)
 
     def next(self) -> PartCursor | None:
-        return self.part.cursor if self.cursor is None or not self.shown else PartCursor(self.cursor, self.shown)
+        if self.cursor is None or not self.shown:
+            return self.part.cursor
+        if self.is_sealed:
+            return PartCursor(self.cursor.split(CURSOR_SEPARATOR)[self.shown - 1], 1)
+        return PartCursor(self.cursor, self.shown)
 
 
 def has_next(
@@ -65,10 +71,7 @@ def next_cursors(saved: SavedAnswer) -> Mapping[OrgId, PartCursor]:
     Raises: NextPageMissing when nothing follows.
     """
     shown = Counter(_organizations(saved.result.get("hits")))
-    given = {
-        org: _Given(saved.parts[org], _attestation(answer.attestation), answer.cursor, shown[org])
-        for org, answer in saved.answers.items()
-    }
+    given = {org: _given(saved.parts[org], answer, shown[org]) for org, answer in saved.answers.items()}
     if not any(item.goes_on(saved.question) for item in given.values()):
         raise NextPageMissing
     unanswered = {org: part.cursor for org, part in saved.parts.items() if org not in given}
@@ -78,6 +81,14 @@ def next_cursors(saved: SavedAnswer) -> Mapping[OrgId, PartCursor]:
 
 def _organizations(hits: Json) -> Iterable[str]:
     return [str(hit["organization"]) for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []
+
+
+def _given(part: Part, answer: SavedNodeAnswer, shown: int) -> _Given:
+    attestation = _attestation(answer.attestation)
+    if answer.sealed is None:
+        return _Given(part, attestation, answer.cursor, shown)
+    inside = parse_sealed_part(answer.sealed)
+    return _Given(part, inside.completed(attestation), inside.cursor, shown, is_sealed=True)
 
 
 def _attestation(jws: str) -> Attestation:

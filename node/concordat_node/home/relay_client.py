@@ -24,6 +24,7 @@ from concordat_node.home.answer_stream import (
     field_of,
     receipt_of,
     results_of,
+    sealed_of,
 )
 from concordat_node.home.mint import Round
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
@@ -94,7 +95,8 @@ class Carrier:
         try:
             shape = Shape(_data(response, endpoint, operation), "answer")
             attestation = shape.text("attestation", length_max=TEXT_MAX)
-            return RelayedAnswer(organization, attestation, results_of(shape), receipt_of(shape), cursor_of(shape))
+            results, receipt, cursor = results_of(shape), receipt_of(shape), cursor_of(shape)
+            return RelayedAnswer(organization, attestation, results, receipt, cursor, sealed_of(shape))
         except RefusedDocument as error:
             raise PeerAnswerInvalid(endpoint=endpoint) from error
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from concordat_node.home.ask import Asked
-from concordat_node.home.mint import Round
 from concordat_node.home.relay_client import RelayedAnswer
-from concordat_trust.answer import OpenResult, SavedAnswer, SavedNodeAnswer, SealedResult, result_from_wire
+from concordat_trust.answer import SavedAnswer, SavedNodeAnswer, VerifiedAnswer, result_from_wire
 from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.sealing import SealContext
+from concordat_trust.question import Projection
 
 
 def saved_answer(asked: Asked, bundle: TrustedBundle, *, now: int) -> bytes:
@@ -21,7 +20,9 @@ def saved_answer(asked: Asked, bundle: TrustedBundle, *, now: int) -> bytes:
         token=round_.token,
         tokens=round_.tokens(),
         delivery=judged.delivery,
-        answers={org: _node_answer(round_, raw) for org, raw in judged.raw.items()},
+        answers={
+            org: _node_answer(raw, judged.verified[org], round_.question.projection) for org, raw in judged.raw.items()
+        },
         reported=judged.reported,
         result=judged.merged.to_json(),
         saved_at=now,
@@ -29,15 +30,6 @@ def saved_answer(asked: Asked, bundle: TrustedBundle, *, now: int) -> bytes:
     return saved.to_bytes()
 
 
-def _node_answer(round_: Round, raw: RelayedAnswer) -> SavedNodeAnswer:
-    results = [result_from_wire(result, round_.question.projection) for result in raw.results]
-    opened: list[OpenResult] = []
-    for index, result in enumerate(results):
-        if isinstance(result, SealedResult):
-            # It opened when it was verified, so it opens now.
-            place = SealContext(raw.organization, round_.token_id_of(raw.organization), round_.question.hash(), index)
-            inside = round_.open_sealed(result.sealed, place)
-            opened.append(OpenResult(inside.salt, inside.record))
-        else:
-            opened.append(result)
-    return SavedNodeAnswer(raw.attestation or "", tuple(opened), raw.receipt, raw.cursor)
+def _node_answer(raw: RelayedAnswer, verified: VerifiedAnswer, projection: Projection) -> SavedNodeAnswer:
+    results = tuple(result_from_wire(result, projection) for result in raw.results)
+    return SavedNodeAnswer(raw.attestation or "", results, raw.receipt, raw.cursor, verified.sealed_text)

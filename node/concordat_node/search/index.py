@@ -11,7 +11,7 @@ Rules of this port:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -86,6 +86,10 @@ class SearchIndex(Protocol):
 
     def visible_assets(self, ids: Sequence[AssetId], view: View) -> tuple[AssetId, ...]:
         """Return those of `ids` that exist and may be listed, in the order given."""
+        ...
+
+    def holds_any(self, class_ids: Collection[str]) -> bool:
+        """Return whether there is an asset of one of these classes, which are visible ones."""
         ...
 
     def came_from(self, ends: Sequence[AssetId], view: View, *, is_foreign: bool) -> tuple[AssetId, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Subquery, case, func, literal, select
@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Select, Subquery, case, func, literal, select
 from concordat_node.registry.engine import Database
 from concordat_node.registry.errors import IndexStale
 from concordat_node.registry.store import in_chunks
+from concordat_node.registry.tables import POLICY_CLASS
 from concordat_node.search.index import IndexHit, IndexQuery, IndexResult, View
 from concordat_node.search.index_writer import index_revision
 from concordat_node.search.reader import IndexedRecord, needs_of
@@ -69,6 +70,19 @@ class SqlPostingIndex:
                 ).scalars()
             }
         return tuple(asset_id for asset_id in ids if str(asset_id) in found)
+
+    def holds_any(self, class_ids: Collection[str]) -> bool:
+        """Return whether there is an asset of one of these classes, which are visible ones.
+
+        Raises: StorageBusy, StorageFailed.
+        """
+        is_of = SEARCH_ROW.c.class_number == POLICY_CLASS.c.number
+        query = select(POLICY_CLASS.c.number).join_from(POLICY_CLASS, SEARCH_ROW, is_of).limit(1)
+        with self._database.reading() as connection:
+            return any(
+                connection.execute(query.where(POLICY_CLASS.c.class_id.in_(chunk))).first() is not None
+                for chunk in in_chunks(sorted(class_ids))
+            )
 
     def came_from(self, ends: Sequence[AssetId], view: View, *, is_foreign: bool) -> tuple[AssetId, ...]:
         """Return the assets that may be listed and that show an edge to one of `ends`, ordered by id.

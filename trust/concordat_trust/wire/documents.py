@@ -48,14 +48,14 @@ fragment VertexFields on LineageVertex {
   agreement_ids valid_until
 }
 fragment ResultFields on Result {
-  salt card { ...CardFields } asset { ...AssetFields } lineageVertex { ...VertexFields } sealed
+  salt card { ...CardFields } asset { ...AssetFields } lineageVertex { ...VertexFields }
 }
 """
 
 SEARCH: Final = (
     """\
 query Search($question: String!, $part: String!) {
-  search(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor }
+  search(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor sealed }
 }
 """
     + _RESULT
@@ -64,7 +64,7 @@ query Search($question: String!, $part: String!) {
 ASSETS: Final = (
     """\
 query Assets($question: String!, $part: String!) {
-  assets(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor }
+  assets(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor sealed }
 }
 """
     + _RESULT
@@ -73,7 +73,7 @@ query Assets($question: String!, $part: String!) {
 LINEAGE: Final = (
     """\
 query Lineage($question: String!, $part: String!) {
-  lineage(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor }
+  lineage(question: $question, part: $part) { attestation results { ...ResultFields } receipt cursor sealed }
 }
 """
     + _RESULT
@@ -84,7 +84,7 @@ ASK: Final = (
 query Ask($question: String!, $parts: String!, $deadlineMs: Int!) {
   ask(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
     delivery
-    answers { organization status code attestation results { ...ResultFields } receipt cursor }
+    answers { organization status code attestation results { ...ResultFields } receipt cursor sealed }
     merged
   }
 }
@@ -96,7 +96,7 @@ ASK_PROGRESS: Final = (
     """\
 subscription AskProgress($question: String!, $parts: String!, $deadlineMs: Int!) {
   askProgress(question: $question, parts: $parts, deadlineMs: $deadlineMs) {
-    answer { organization status code attestation results { ...ResultFields } receipt cursor }
+    answer { organization status code attestation results { ...ResultFields } receipt cursor sealed }
     delivery
     merged
   }
