@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import StaticPool, create_engine
 
@@ -429,7 +429,7 @@ def opened_part(answer: Mapping[str, Json], key: SealingKey = SEALING_KEY) -> Js
     return parse_object(open_text(str(answer["sealed"]), key=key, context=place), bytes_max=TEXT_BYTES_MAX)
 
 
-def told_of(answer: Mapping[str, Json]) -> JsonObject:
+def told_of(answer: Mapping[str, Json]) -> dict[str, Any]:
     """Return what an answer states in all: the claims of its attestation, and over them what is sealed for home."""
     claims = unverified_claims(str(answer["attestation"]), bytes_max=ATTESTATION_BYTES_MAX)
     return {**claims, "results": answer["results"], **(opened_part(answer) or {})}

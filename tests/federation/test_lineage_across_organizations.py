@@ -226,7 +226,7 @@ def _unknown_field(walk: JsonObject) -> None:
         (_other_state, "walk_mismatch"),
         (_other_way, "walk_mismatch"),
         (_other_start, "walk_mismatch"),
-        (_altered_record, "record_not_attested"),
+        (_altered_record, "sealed_part_mismatch"),
         (_unknown_field, "saved_walk_malformed"),
     ],
 )

@@ -9,7 +9,6 @@ import pytest
 
 from concordat_node.policy.engine import NodePolicy, SignInPolicy
 from concordat_node.policy.opa_engine import OpaPolicyEngine
-from concordat_trust.attestation import comparable_answer
 from concordat_trust.canonical import parse_object
 from concordat_trust.encoding import sha256_b64u
 from concordat_trust.query_token import RequesterClaims
@@ -17,7 +16,18 @@ from concordat_trust.question import Part, Question
 from concordat_trust.sealed_visas import CarriedVisas, VisasContext, seal_visas
 from concordat_trust.vocabulary import Clearance
 from tests.factories.network import NOW, make_network
-from tests.factories.node import ANALYST, NORTH, Entropy, TestNode, answer_of, asking, make_node, make_question
+from tests.factories.node import (
+    ANALYST,
+    NORTH,
+    Entropy,
+    TestNode,
+    answer_of,
+    asking,
+    comparable_given,
+    make_node,
+    make_question,
+    told_of,
+)
 from tests.factories.opa import running_opa
 from tests.factories.visas import PERSON, make_visa, metadata, visa_object
 from tests.federation.worlds import Pair, make_pair
@@ -75,7 +85,7 @@ async def _answer(node: TestNode, question: Question, claims: RequesterClaims, n
     assert isinstance(data, dict)
     answer = data["search"]
     assert isinstance(answer, dict)
-    return comparable_answer(answer["attestation"], answer["results"], answer["receipt"])  # type: ignore[arg-type]
+    return comparable_given(answer)
 
 
 def nodes_of(pair: Pair, opa: OpaPolicyEngine, policy: NodePolicy | None = None) -> list[TestNode]:
@@ -105,7 +115,7 @@ async def test_a_grant_that_opens_what_was_hidden_is_seen(opa: OpaPolicyEngine) 
         seen = []
         for node in nodes_of(make_pair(seed), opa):
             asked = asking(NETWORK, QUESTIONS[0], part=part, claims=ANALYST, token_id=token_id(0, 0))
-            results = answer_of(await node.handle(asked.request()))["results"]
+            results = told_of(answer_of(await node.handle(asked.request())))["results"]
             assert isinstance(results, list)
             seen.append(len(results))
         differing += seen[0] != seen[1]

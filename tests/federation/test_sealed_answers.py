@@ -20,8 +20,10 @@ from concordat_node.home.arrivals import OrganizationAnswered
 from concordat_node.home.ask import Asked, Finished
 from concordat_node.home.paging import has_next, next_cursors
 from concordat_node.home.saving import saved_answer
+from concordat_node.registry.records import PolicyAttributes
 from concordat_node.registry.rules import Imported
 from concordat_trust.answer import verify_saved_answer
+from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId, tie_key
@@ -52,13 +54,13 @@ NETWORK = make_network()
 WORDS = ("kidney", "ward", "tumour", "sepsis", "heart", "lung", "stroke", "trial", "image")
 
 
-def records_of(org: str, count: int) -> list[Imported]:
-    """Return `count` records of one organization that no relay may read; titles, tasks and dates differ."""
+def records_of(org: str, count: int, held: PolicyAttributes = CLOSED) -> list[Imported]:
+    """Return `count` records of one organization, which no relay may read; titles, tasks and dates differ."""
     owner = OrgId.parse(org)
     return [
         make_asset(
             f"{org}-{number}",
-            CLOSED,
+            held,
             org=owner,
             task=f"secret-task-{number % 3}",
             created=f"2026-0{1 + number % 9}-11",
@@ -184,16 +186,7 @@ def test_a_coordinator_sees_nothing_that_follows_from_sealed_records(
 
 def test_what_home_comes_to_is_what_it_comes_to_in_the_open() -> None:
     opened = {
-        org: make_node(
-            NETWORK,
-            org,
-            [
-                replace(item, record=replace(item.record, class_id=attributes_of().class_id), policy=attributes_of())
-                for item in records_of(org, 7)
-            ],  # type: ignore[type-var]
-            clock=Clock(),
-            entropy=Entropy(org),
-        )
+        org: make_node(NETWORK, org, records_of(org, 7, attributes_of()), clock=Clock(), entropy=Entropy(org))
         for org in ORGS
     }
     pages = [question(), question(page_size=4, sort=Sort("created", None, "asc"))]
@@ -311,7 +304,7 @@ def _flipped(entries: Entries) -> Entries:
 
 
 def _added(entries: Entries) -> Entries:
-    record = {"salt": "s" * 22, "card": {}, "asset": None, "lineageVertex": None}
+    record: JsonObject = {"salt": "s" * 22, "card": {}, "asset": None, "lineageVertex": None}
     return with_payload(entries, NORTH, results=(record,))
 
 

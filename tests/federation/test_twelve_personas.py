@@ -190,7 +190,7 @@ def _opened(answer: Any, own: list[str]) -> set[str]:
     """Return the ids of an answer by the attested tie keys of the ids."""
     candidates = told_of(answer)["candidates"]
     ties = {tie_key(one): one for one in own}
-    return {ties[candidate[2]] for candidate in candidates}  # type: ignore[index,union-attr]
+    return {ties[candidate[2]] for candidate in candidates}
 
 
 async def rest_search(asked: Asked) -> Ids:

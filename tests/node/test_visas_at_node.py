@@ -14,12 +14,11 @@ from concordat_node.policy.opa_engine import OpaPolicyEngine
 from concordat_node.registry.records import Agreement
 from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import sha256_b64u
-from concordat_trust.jose import unverified_claims
 from concordat_trust.node_sealing import node_sealing_key
 from concordat_trust.query_token import RequesterClaims
 from concordat_trust.question import PART_BYTES_MAX, VISAS_CHARS_MAX, Part, parse_part
 from concordat_trust.sealed_visas import CARRIED_BYTES_MAX, CarriedVisas, VisasContext, open_visas, seal_visas
-from concordat_trust.sealing import SealBroken, SealContext, open_record
+from concordat_trust.sealing import SealBroken
 from concordat_trust.shape import DocumentMalformed
 from concordat_trust.vocabulary import Clearance
 from tests.factories.network import NOW, make_network
@@ -27,7 +26,6 @@ from tests.factories.node import (
     ANALYST,
     HOME,
     NORTH,
-    SEALING_KEY,
     TestNode,
     answer_of,
     asking,
@@ -35,6 +33,7 @@ from tests.factories.node import (
     make_asset,
     make_node,
     make_question,
+    told_of,
 )
 from tests.factories.opa import running_opa
 from tests.factories.visas import DUA, PERSON, VITALIS_ISSUER, make_visa, metadata, visa_object
@@ -84,18 +83,11 @@ async def card(node: TestNode, visas: str | None, claims: RequesterClaims = ANAL
     return result
 
 
-def _results(answer: JsonObject, token_id: str = TOKEN) -> list[JsonObject]:
-    opened: list[JsonObject] = []
-    for index, result in enumerate(answer["results"] or []):  # type: ignore[arg-type]
-        assert isinstance(result, dict)
-        if isinstance(result.get("sealed"), str):
-            place = SealContext(NORTH, token_id, sha256_b64u(QUESTION.canonical()), index)
-            opened.append(open_record(str(result["sealed"]), key=SEALING_KEY, context=place).record)
-        else:
-            shown = result["card"]
-            assert isinstance(shown, dict)
-            opened.append(shown)
-    return opened
+def _results(answer: JsonObject) -> list[JsonObject]:
+    results = told_of(answer)["results"]
+    assert isinstance(results, list)
+    shown = [item.get("record") or item["card"] for item in results if isinstance(item, dict)]
+    return [record for record in shown if isinstance(record, dict)]
 
 
 @pytest.mark.parametrize(("visas", "level"), [((), "SUMMARY"), ((make_visa(),), "FULL")])
@@ -160,12 +152,12 @@ async def test_a_decision_that_rests_on_a_visa_is_not_remembered_beyond_it(node:
         part = Part(visas=sealed(visa, context=replace(CONTEXT, token_id=token_id))).canonical()
         asked = asking(NETWORK, QUESTION, part=part, claims=ANALYST, token_id=token_id, now=at)
         answer = answer_of(await node.handle(asked.request()))
-        seen.append((_results(answer, token_id)[0]["level"], _valid_until(answer)))
+        seen.append((_results(answer)[0]["level"], _valid_until(answer)))
     assert seen == [("FULL", NOW + 10), ("FULL", NOW + 10), ("SUMMARY", None)]
 
 
 def _valid_until(answer: JsonObject) -> object:
-    return unverified_claims(str(answer["attestation"]), bytes_max=100_000)["valid_until"]
+    return told_of(answer)["valid_until"]
 
 
 # The sealed form.

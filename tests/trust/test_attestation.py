@@ -401,7 +401,8 @@ def test_salts_and_ciphertexts_may_differ() -> None:
 
 
 def test_whether_something_is_sealed_how_long_it_is_and_what_it_says_must_be_equal() -> None:
-    sealed, part = jws_of(replace(make_attestation(), sealed="a" * 43)), {"candidates": [], "results": [], "total": 1}
+    sealed = jws_of(replace(make_attestation(), sealed="a" * 43))
+    part: JsonObject = {"candidates": [], "results": [], "total": 1}
     plain = jws_of(make_attestation())
     seen = [
         comparable_answer(plain, []),
