@@ -190,17 +190,13 @@ def test_a_seed_of_another_length_is_a_bug() -> None:
 
 
 def test_the_limits_are_frozen() -> None:
-    assert (KEY_BYTES, RECORD_BYTES_MAX, SEALED_CHARS_MAX) == (32, 262_144, 350_890)
+    limits = (KEY_BYTES, PADDED_BYTES_MIN, TEXT_BYTES_MAX, SEALED_CHARS_MAX)
+    assert limits == (32, 65_536, 4_194_304, 5_593_770)
 
 
-def test_the_longest_salt_that_is_read_has_86_characters() -> None:
-    text = sealed_plaintext(canonical_bytes({"record": RECORD, "salt": "x" * 86}))
-    assert open_record(text, key=SEALING_KEY, context=CONTEXT).salt == "x" * 86
-
-
-def test_what_a_sealed_record_is_bound_to_is_fixed() -> None:
+def test_what_a_sealed_answer_is_bound_to_is_fixed() -> None:
     # Two implementations must bind to the same bytes.
-    expected = {"index": 0, "org": NORTH, "qh": "q" * 43, "tid": fresh_id("token")}
+    expected = {"org": NORTH, "qh": "q" * 43, "sealed": "answer", "tid": fresh_id("token")}
     assert json.loads(CONTEXT.info()) == expected
 
 

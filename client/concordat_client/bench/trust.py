@@ -37,7 +37,7 @@ from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey
 from concordat_trust.question import Part
 from concordat_trust.request_signature import SignedMessage, authority_of, sign_request
-from concordat_trust.sealing import SealContext, SealingKey, open_record, seal_record
+from concordat_trust.sealing import SealContext, SealingKey, open_text, seal_text
 from concordat_trust.wire.documents import NODE_DOCUMENTS, document_id
 from concordat_trust.wire.transport import WireRequest
 
@@ -70,7 +70,7 @@ def measure(size: Size, say: Say) -> tuple[Figure, ...]:
     verify_ms, sign_ms = _plain_ms(size)
     cold_ms = _cpu_ms(lambda: _verified(network), rounds=size.rounds, calls=1)
     poll_ms, poll_bytes = _poll(network, size)
-    say("checking a question, attestations, and sealed records")
+    say("checking a question, attestations, and sealed answers of 20 records")
     asked = _network(size.asked, now)
     checks_ms = dict(_checks(asked, size, now))
     say(f"suspending an organization; {size.pace.parties} parties poll every {size.pace.interval_s:.0f} s")
@@ -168,15 +168,14 @@ def _checks(network: BenchNetwork, size: Size, now: int) -> Iterator[tuple[str, 
     node = network.organizations[1]
     request = _request(network, bundle, asked, node, now)
     search = json.loads(answer_of(node, asked, bundle, now=now))["data"]["search"]
-    attestation, card = search["attestation"], search["results"][0]["card"]
-    place, key = SealContext(node, asked.token_id, asked.question.hash(), 0), SealingKey.from_seed(bytes(32))
-    salt = b64u(bytes(16))
-    sealed = seal_record(card, salt=salt, to=key.public, context=place)
+    attestation, text = search["attestation"], canonical_bytes(search["results"])
+    place, key = SealContext(node, asked.token_id, asked.question.hash()), SealingKey.from_seed(bytes(32))
+    sealed = seal_text(text, to=key.public, context=place)
     calls: dict[str, Callable[[], object]] = {
         "node": lambda: check_request(request, me=node, bundle=bundle, now=now, bytes_max=REQUEST_BYTES_MAX),
         "home": lambda: verify_attestation(attestation, bundle=bundle, at=now),
-        "seal": lambda: seal_record(card, salt=salt, to=key.public, context=place),
-        "open": lambda: open_record(sealed, key=key, context=place),
+        "seal": lambda: seal_text(text, to=key.public, context=place),
+        "open": lambda: open_text(sealed, key=key, context=place),
     }
     for name, call in calls.items():
         yield name, _cpu_ms(call, rounds=size.rounds, calls=size.calls)
