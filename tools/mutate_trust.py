@@ -62,17 +62,21 @@ def _run(*, sample: int, only: Sequence[str], as_json: bool) -> int:
         mutants = module.mutants(sample=sample)
         known |= {mutant.name for mutant in mutants_of(module.source, module.name)}
         results |= _timed(module, mutants, plan.equivalent)
-    findings = _findings(results, known, {module.name for module in chosen}, plan.equivalent)
-    for finding in findings:
+    found = findings(results, known, {module.name for module in chosen}, plan.equivalent)
+    for finding in found:
         print(finding, file=sys.stderr)
     if as_json:
-        print(json.dumps({"ok": not findings, "mutants": results, "findings": findings}))
+        print(json.dumps({"ok": not found, "mutants": results, "findings": found}))
     seconds = time.monotonic() - started
-    print(f"{len(results)} mutants in {seconds:.0f} s: {_count(results, 'killed')} killed, {len(findings)} findings")
-    return FINDING if findings else 0
+    print(f"{len(results)} mutants in {seconds:.0f} s: {_count(results, 'killed')} killed, {len(found)} findings")
+    return FINDING if found else 0
 
 
-def _findings(results: Results, known: set[str], modules: set[str], equivalent: Mapping[str, str]) -> list[str]:
+def findings(results: Results, known: set[str], modules: set[str], equivalent: Mapping[str, str]) -> list[str]:
+    """Return what is wrong: survivors, and what the list of equivalent mutants says and is not so.
+
+    `known` are the names of all mutants of `modules`, also of those that were not tried.
+    """
     survivors = [name for name, outcome in results.items() if outcome == "survived" and name not in equivalent]
     listed = [name for name in equivalent if name.partition(":")[0] in modules]
     return [

@@ -128,3 +128,9 @@ def test_a_fresh_timestamp_of_the_same_version_is_the_same_version() -> None:
     repo = Repository()
     repo.edit("timestamp.json", expires(NOW + 7_200), signers=[repo.keys.online])
     assert repo.verify(at=NOW + 1, memory=seen()).expires_at == NOW + 7_200
+
+
+def test_an_older_timestamp_is_told_before_anything_that_it_names() -> None:
+    repo = Repository()
+    del repo.files["1.snapshot.json"]
+    assert refused(repo, seen(timestamp=2)).code == "bundle_rollback"

@@ -6,10 +6,12 @@ import dataclasses
 
 import pytest
 
-from concordat_trust.bundle import BundleMemory
+from concordat_trust.bundle import BundleMemory, verify_bundle
+from concordat_trust.bundle.verify import standing_suspensions
 from concordat_trust.directory import OrganizationSuspended
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
+from tests.factories.life import found
 from tests.factories.network import NOW, make_key
 from tests.factories.repository import Repository
 
@@ -132,3 +134,20 @@ def test_a_suspended_member_with_an_expired_statement_stays_suspended() -> None:
     assert bundle.unusable[NORTH].code == "statement_malformed"
     with pytest.raises(OrganizationSuspended):
         bundle.key(NORTH, "attestation", "any")
+
+
+# What a mutant of `bundle/verify` would change and no test above would notice.
+
+
+def test_every_suspension_that_was_dropped_is_told_with_its_name_in_order() -> None:
+    orgs = [OrgId.parse(f"org-{number * 7919 % 100:03d}") for number in range(40)]
+    memory = dataclasses.replace(Repository().verify().memory, suspended=dict.fromkeys(orgs, 1))
+    standing, alarms = standing_suspensions({}, Repository().policy, memory)
+    assert standing == dict.fromkeys(orgs, 1)
+    assert [alarm.fields["member"] for alarm in alarms] == sorted(orgs)
+
+
+def test_a_network_without_members_is_a_network() -> None:
+    world = found()
+    bundle = verify_bundle(world.files, root_sha256=world.root_sha256, at=world.at)
+    assert (bundle.organizations, bundle.coordinators) == ((), ())

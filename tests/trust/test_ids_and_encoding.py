@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concordat_trust.encoding import EncodingInvalid, b64u, sha256_b64u, unb64u
+from concordat_trust.encoding import EncodingInvalid, b64u, sha256_b64u, sha256_hex, unb64u
 from concordat_trust.errors import RefusedDocument, all_error_classes
 from concordat_trust.ids import AssetId, AssetIdInvalid, OrganizationIdInvalid, OrgId, tie_key
 
@@ -99,3 +99,12 @@ def test_a_family_is_never_raised_itself() -> None:
 def test_an_error_survives_a_process_boundary() -> None:
     error = pickle.loads(pickle.dumps(AssetIdInvalid()))  # noqa: S301 - our own bytes
     assert (type(error), error.fields) == (AssetIdInvalid, {})
+
+
+def test_bytes_whose_text_ends_in_any_letter_are_written_whole() -> None:
+    assert b64u(bytes.fromhex("5d75d7")) == "XXXX"
+    assert all(unb64u(b64u(bytes([first, last]))) == bytes([first, last]) for first in (0, 255) for last in range(256))
+
+
+def test_a_hex_digest_is_the_known_one() -> None:
+    assert sha256_hex(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -270,3 +270,7 @@ def test_public_jwk_has_exactly_the_required_members(key: SigningKey) -> None:
 def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
     with pytest.raises(keys.KeyFileInvalid):
         keys.load_private_key(tmp_path)
+
+
+def test_a_jwk_without_a_key_id_is_named_by_its_thumbprint() -> None:
+    assert thumbprint(public_key_from_jwk(GOOD)) == RFC_THUMBPRINT

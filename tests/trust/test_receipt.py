@@ -25,7 +25,7 @@ from concordat_trust.checkpoint import (
 from concordat_trust.encoding import b64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.jose import LEEWAY_S
-from concordat_trust.log_proof import EMPTY_ROOT, PATH_MAX
+from concordat_trust.log_proof import EMPTY_ROOT, PATH_MAX, TREE_SIZE_MAX
 from concordat_trust.node_answer import NodeAnswer
 from concordat_trust.receipt import RECEIPT_CHARS_MAX, Receipt, VerifiedReceipt, parse_receipt, verify_receipt
 from tests.factories.answers import (
@@ -215,3 +215,46 @@ def test_home_refuses_an_answer_whose_receipt_is_missing_and_a_relay_passes_it_o
         verified(NETWORK, without)
     assert (caught.value.code, caught.value.fields["organization"]) == ("receipt_missing", NORTH)
     assert verified(NETWORK, without, is_relay=True).receipt is None
+
+
+# What a mutant of `checkpoint` and `receipt` would change and no test above would notice.
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ({"network": "x" * 100}, {"network": "x" * 101}),
+        ({"network": "x"}, {"network": ""}),
+        ({"size": TREE_SIZE_MAX}, {"size": -1}),
+        ({"size": 0, "root": EMPTY_ROOT}, {"size": 0, "root": bytes(32)}),
+        ({"size": 1, "root": EMPTY_ROOT}, {"size": -1, "root": EMPTY_ROOT}),
+        ({"issued_at": 0}, {"issued_at": -1}),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_is_read_up_to_its_limits_and_not_beyond(good: dict[str, Any], bad: dict[str, Any]) -> None:
+    plain = Checkpoint(NORTH, NETWORK_ID, 4, bytes(32), NOW)
+    assert claimed_checkpoint(sign_checkpoint(replace(plain, **good), key=KEY)) == replace(plain, **good)
+    with pytest.raises(RefusedDocument) as caught:
+        claimed_checkpoint(sign_checkpoint(replace(plain, **bad), key=KEY))
+    assert caught.value.code == "checkpoint_malformed"
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ({"index": 0}, {"index": -1}),
+        ({"index": TREE_SIZE_MAX}, {"index": -1}),
+        ({"size": 1}, {"size": 0}),
+        ({"size": TREE_SIZE_MAX}, {"size": 0}),
+        ({"path": (bytes(32),) * PATH_MAX}, {"path": (bytes(32),) * (PATH_MAX + 1)}),
+        ({"path": ()}, {"path": (bytes(31),)}),
+        ({"checkpoint": "x" * CHECKPOINT_BYTES_MAX}, {"checkpoint": "x" * (CHECKPOINT_BYTES_MAX + 1)}),
+    ],
+    ids=lambda change: str(next(iter(change))),
+)
+def test_a_receipt_is_read_up_to_its_limits_and_not_beyond(good: dict[str, Any], bad: dict[str, Any]) -> None:
+    assert parse_receipt(replace(receipt(), **good).to_text()) == replace(receipt(), **good)
+    with pytest.raises(RefusedDocument) as caught:
+        parse_receipt(replace(receipt(), **bad).to_text())
+    assert caught.value.code == "receipt_malformed"
