@@ -15,7 +15,12 @@ from concordat_node.ledger.outbox import KEPT_S, OUTBOX_MAX, USE, UseOutbox
 from concordat_node.peer import store as peer_store
 from concordat_node.peer.door import MESSAGES_MAX, PeerDoor
 from concordat_node.peer.reporting import PAUSE_MAX_S, PAUSE_S, Patience, UseReporter
-from concordat_node.peer.store import FINDINGS_PER_ORGANIZATION_MAX, MINTED_KEPT_S, StoredFinding
+from concordat_node.peer.store import (
+    FINDING_STAYS_S,
+    FINDINGS_PER_ORGANIZATION_MAX,
+    MINTED_KEPT_S,
+    StoredFinding,
+)
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.canonical import JsonObject
 from concordat_trust.ids import OrgId
@@ -343,6 +348,26 @@ async def test_findings_of_one_organization_are_kept_up_to_a_number(world: World
     other = replace(_message(world, "of another"), sender=VITALIS)
     await world.home.uses.receive(other, token_uses_body([_use(world)]))
     assert len(world.found()) == FINDINGS_PER_ORGANIZATION_MAX + 1
+
+
+async def test_a_full_list_of_findings_takes_new_ones_a_day_later(world: World) -> None:
+    async def report(name: str, count: int) -> None:
+        uses = [TokenUse(fresh_id(f"{name} {number}"), "t" * 43, "OK", world.clock.now) for number in range(count)]
+        await world.home.uses.receive(_message(world, name), token_uses_body(uses))
+
+    for batch in ("first", "second"):
+        await report(batch, USES_MAX)
+    world.clock.now += FINDING_STAYS_S - 1
+    await report("too early", 1)
+    kept = {token_id for _, _, token_id in world.found()}
+    assert kept == {fresh_id(f"{name} {number}") for name in ("first", "second") for number in range(USES_MAX)}
+    world.clock.now += 1
+    await report("a day later", USES_MAX)
+    await report("too many", USES_MAX)
+    await report("far too many", 1)
+    names = [("a day later", USES_MAX), ("too many", USES_MAX)]
+    kept = {token_id for _, _, token_id in world.found()}
+    assert kept == {fresh_id(f"{name} {number}") for name, count in names for number in range(count)}
 
 
 async def test_a_minted_token_is_remembered_for_as_long_as_its_uses_are_looked_at(world: World) -> None:

@@ -13,6 +13,7 @@ from concordat_trust.ids import OrgId
 from concordat_trust.vocabulary import Clearance
 from tests.factories.network import NOW, make_key, make_member_keys, make_network
 from tests.factories.repository import Repository
+from tests.factories.visas import metadata
 
 NORTH, VITALIS = OrgId("north-hospital"), OrgId("vitalis")
 
@@ -65,6 +66,23 @@ def test_wider_and_narrower_caps_are_told_apart() -> None:
         ("caps", "north-hospital", "may no longer assert the roles analyst, guest, investigator, researcher"),
         ("caps", "north-hospital", "may assert clearance up to 0 (was 3)"),
     ]
+
+
+def test_what_a_member_may_say_of_a_sign_in_is_told() -> None:
+    repo = Repository()
+    caps = {m.id: dataclasses.replace(m.may_assert, acr_values=frozenset({"mfa"})) for m in repo.policy.members}
+    members = tuple(dataclasses.replace(m, may_assert=caps[m.id]) if m.id == NORTH else m for m in repo.policy.members)
+    repo.publish_targets(2, policy=dataclasses.replace(repo.policy, members=members))
+    assert changes(repo) == [("caps", "north-hospital", "may now also assert the acr values mfa")]
+
+
+def test_a_member_that_begins_or_ends_to_sign_visas_is_told() -> None:
+    repo, plain = Repository(make_network(visa_issuers=metadata())), Repository()
+    repo.renew(NOW)
+    begun = "signs visas as https://visas.north.example, about persons of https://idp.alma.example, with the keys "
+    assert ("keys", "north-hospital", begun + "north-1, north-2") in changes(repo, plain)
+    assert ("keys", "vitalis", "no longer signs visas as https://visas.vitalis.example") in changes(plain, repo)
+    assert changes(repo, repo) == []
 
 
 def test_rotated_keys_are_told_by_use() -> None:

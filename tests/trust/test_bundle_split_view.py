@@ -10,6 +10,8 @@ import pytest
 
 from concordat_client.cli import main
 from concordat_trust.bundle.errors import SplitViewMalformed, SplitViewUnproven
+from concordat_trust.bundle.members import statement_path
+from concordat_trust.bundle.repository import sign_role
 from concordat_trust.bundle.split_view import PROOF_BYTES_MAX, split_view_bytes, verify_split_view
 from concordat_trust.errors import ConcordatError
 from tests.factories.network import NOW, make_network
@@ -43,6 +45,17 @@ def test_an_attestation_of_another_number_proves_nothing() -> None:
     later.renew(NOW)
     with pytest.raises(SplitViewUnproven):
         split_view_bytes(attestation_of(later), OURS.verify())
+
+
+def test_a_member_whose_statement_is_no_text_makes_no_answer_fail() -> None:
+    ours, theirs = split()
+    for repo, snapshot_s in ((ours, 604_800), (theirs, 600_000)):
+        own = {statement_path("vitalis"): b"\xff"}
+        repo.files |= sign_role("vitalis", own, signer=repo.entity("vitalis"), version=2, expires_at=NOW + 86_400)
+        repo.renew(NOW, snapshot_s=snapshot_s)
+    assert set(ours.verify().unusable) == {"vitalis"}
+    with pytest.raises(SplitViewMalformed):
+        split_view_bytes(attestation_of(theirs), ours.verify())
 
 
 def test_a_proof_stands_on_the_root_fingerprint() -> None:

@@ -32,9 +32,12 @@ from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.canonical import canonical_bytes, parse_object
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
+from concordat_trust.shape import Shape
+from concordat_trust.visa_issuer import read_visa_issuer
 from concordat_trust.vocabulary import Clearance
 from tests.factories.life import World, found, founding, living, member_policy, own_keys, part, passed
 from tests.factories.network import NOW, make_key, small_statistics
+from tests.factories.visas import metadata as visa_metadata
 
 NORTH, VITALIS = OrgId("north-hospital"), OrgId("vitalis")
 
@@ -490,3 +493,25 @@ def test_the_words_of_an_admission_say_all_that_is_granted_and_what_was_tested()
     assert "at https://vitalis.example" in words
     assert "ping ok with north-hospital" in words
     assert "Everything else stays: 2 members, 2 of 3 keyholders" in words
+    assert "may say of their sign-in: acr nothing" in words
+
+
+def test_no_right_that_an_applicant_asks_for_goes_unsaid() -> None:
+    world = living("north-hospital")
+    application = world.apply("vitalis", world.invite("vitalis"))
+    asked = MayAssert(frozenset({"aff-1"}), frozenset({"role-1"}), Clearance.CONTROLLED, frozenset({"acr-1"}))
+    words = told(world, "admit", member=VITALIS, application=application, granted=asked)
+    assert all(said in words for said in ("affiliations aff-1", "roles role-1", "up to controlled", "acr acr-1"))
+    assert len(fields(MayAssert)) == 4  # a new right needs its words
+
+
+def test_an_applicants_visa_issuer_is_told_to_who_signs() -> None:
+    published = read_visa_issuer(Shape(visa_metadata()["north-hospital"], "issuer"))
+    world = living("north-hospital")
+    application = world.apply("vitalis", world.invite("vitalis"))
+    prepared = propose(world.bundle(), "admit", at=world.at, member=VITALIS, application=application)
+    assert prepared.application is not None
+    statement = replace(prepared.application.statement, visa_issuer=published)
+    shown = replace(prepared, application=replace(prepared.application, statement=statement))
+    words = "\n".join(differences(world.bundle(), shown))
+    assert "signs visas as https://visas.north.example, about persons of https://idp.alma.example" in words

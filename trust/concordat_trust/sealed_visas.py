@@ -4,6 +4,8 @@ Rules of this file:
 
 * A visa travels to the organization whose issuer signed it, because that one knows it already; and with it those visas
   of others that its conditions name, and the links that make these the person's. Nothing else of a passport leaves.
+* No condition brings what opens data (`LENT_TO_NOBODY`) to anybody but its own organization: who holds a visa and has a
+  home of its own could present it there for a person of its own. Such a condition is met by nothing at the node.
 * The part of a question is read by the coordinator, so what it holds of visas is sealed (HPKE, `sealing`) to the key in
   the node's entity statement. `info` binds it to organization, token and question; the token binds the part's hash.
 * The plaintext is filled up to a multiple of `PADDING_BYTES`, so that its length does not count the visas.
@@ -27,6 +29,7 @@ CARRIED_BYTES_MAX: Final = 22_528
 """Of one plaintext, filled up; its base64url form fits into a part."""
 PADDING_BYTES: Final = 2_048
 _ROOM_FOR_FORM: Final = 1_536
+LENT_TO_NOBODY: Final = ("ControlledAccessGrants", "LinkedIdentities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class CarriedVisas:
 def visas_for(organization: OrgId, passport: VerifiedPassport) -> tuple[str, ...]:
     """Return the visas that travel to `organization`, in a fixed order, as many as fit."""
     own = [visa for visa in passport.visas if visa.fact.organization == organization]
-    needed = [other for visa in own for other in meeting(visa.conditions or (), passport.visas)]
+    lent = [visa for visa in passport.visas if visa.fact.kind not in LENT_TO_NOBODY]
+    needed = [other for visa in own for other in meeting(visa.conditions or (), lent)]
     theirs = {visa.fact.organization for visa in needed}
     needed += [visa for visa in passport.visas if visa.fact.kind == LINKED and visa.fact.organization in theirs]
     return tuple(_fitting(visa.text for visa in [*sorted(own, key=_order), *sorted(needed, key=_order)]))

@@ -9,6 +9,7 @@ Rules of this file, in the order in which they are applied to each visa:
 4. Identity: the visa is about the person, or about an identity that LinkedIdentities visas of the same organization
    join with the person's. No organization can give away what another one's visas say.
 5. Conditions in disjunctive normal form: each clause is met by one other valid visa that has no conditions itself.
+   Comparing has a limit (`COMPARED_MAX`); conditions beyond it are met by nothing.
 
 A fact ends with the earliest of everything it rests on: its own visa, the links and the visas that meet its conditions.
 A refused visa is a code in `refused`; the others stand. Whether a fact means anything is the policy's business.
@@ -32,7 +33,7 @@ from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
-from concordat_trust.visa_conditions import Clause, Conditions, is_met_by, read_conditions
+from concordat_trust.visa_conditions import Clause, Conditions, is_met_by, read_conditions, size_of
 from concordat_trust.visa_errors import (
     PassportTooLarge,
     VisaAlgorithm,
@@ -53,6 +54,8 @@ VISA_CHARS_MAX: Final = 8_192
 TEXT_MAX: Final = 2_000
 LINKED_MAX: Final = 50
 LEEWAY_S: Final = 30
+COMPARED_MAX: Final = 20_000_000
+"""Characters of conditions, times those of the visas they are compared with, in one passport: a blink of computing."""
 ALGORITHMS: Final = ("ES256", "RS256")
 KINDS: Final = (
     "AcceptedTermsAndPolicies",
@@ -64,6 +67,7 @@ KINDS: Final = (
 LINKED: Final = "LinkedIdentities"
 _BY_REQUIRED: Final = ("AcceptedTermsAndPolicies", "ControlledAccessGrants")
 _HEADER_REFUSED: Final = frozenset({"crit", "jwk", "x5c", "x5u"})
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can spell and UTF-8 cannot
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 Identity = tuple[str, str]
@@ -279,12 +283,15 @@ def _listed(value: str) -> frozenset[Identity]:
 
 def _with_conditions_met(visas: Sequence[VerifiedVisa], refused: list[VisaRefused]) -> list[VerifiedVisa]:
     plain = [visa for visa in visas if visa.conditions is None]
+    each, left = sum(len(text) for visa in plain for text in _fields(visa.fact).values()), COMPARED_MAX
     met = []
     for visa in visas:
-        until = _met_until(visa.conditions, plain)
         if visa.conditions is None:
             met.append(visa)
-        elif until > 0:
+            continue
+        left -= each * size_of(visa.conditions)
+        until = _met_until(visa.conditions, plain) if left >= 0 else 0
+        if until > 0:
             met.append(_ending(visa, until))
         else:
             refused.append(VisaConditionUnmet())
@@ -317,7 +324,7 @@ def _ending(visa: VerifiedVisa, until: int) -> VerifiedVisa:
 
 def _text(obj: Mapping[str, object], name: str) -> str:
     value = obj.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= TEXT_MAX:
+    if not isinstance(value, str) or not 0 < len(value) <= TEXT_MAX or _SURROGATE.search(value):
         raise VisaMalformed(field=name)
     return value
 

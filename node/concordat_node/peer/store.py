@@ -6,6 +6,8 @@ Rules of this file:
 * A minted token is remembered before it leaves, durably (synchronous=FULL): what is forgotten would look stolen. It is
   kept for longer than any node goes on reporting its use.
 * Every table has a limit. Findings are kept up to a number for each reporting organization; a liar fills its own only.
+  Of a full list those make room that were noticed more than a day before: nobody is deaf for ever, and no liar makes
+  more than that number of lines in a day.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -41,6 +44,7 @@ from concordat_trust.token_use import MintedToken, TokenFinding, TokenUse, findi
 
 MINTED_KEPT_S: Final = 7 * 24 * 3_600
 FINDINGS_PER_ORGANIZATION_MAX = 200
+FINDING_STAYS_S: Final = 86_400
 PRUNED_AT_ONCE_MAX = 500
 """Rows that are forgotten together with one that is written: more than one, so that no table grows for ever."""
 
@@ -178,15 +182,23 @@ def _minted(connection: Connection, token_id: str) -> MintedToken | None:
 
 
 def _keep(connection: Connection, finding: TokenFinding, use: TokenUse, by: OrgId, now: int) -> bool:
-    """Say whether the finding is new; beyond the limit of its organization nothing is kept or told."""
+    """Say whether the finding is new; beyond the limit of its organization and day nothing is kept or told."""
     mine = _FINDING.c.organization == by
     known = select(_FINDING.c.number).where(mine, _FINDING.c.token_id == use.token_id, _FINDING.c.code == finding.code)
     count = connection.execute(select(func.count()).select_from(_FINDING).where(mine)).scalar_one()
-    if count >= FINDINGS_PER_ORGANIZATION_MAX or connection.execute(known).first() is not None:
+    if connection.execute(known).first() is not None:
+        return False
+    if count >= FINDINGS_PER_ORGANIZATION_MAX and not _make_room(connection, mine, now):
         return False
     row = {"code": finding.code, "organization": by, "token_id": use.token_id, "status": use.status}
     connection.execute(insert(_FINDING), {**row, "used_at": use.at, "noticed_at": now})
     return True
+
+
+def _make_room(connection: Connection, mine: ColumnElement[bool], now: int) -> bool:
+    oldest = select(func.min(_FINDING.c.number)).where(mine).scalar_subquery()
+    gone = (_FINDING.c.number == oldest) & (_FINDING.c.noticed_at <= now - FINDING_STAYS_S)
+    return connection.execute(delete(_FINDING).where(gone)).rowcount > 0
 
 
 def _prune(connection: Connection, table: Table, key: Column[str], where: object) -> None:

@@ -18,6 +18,7 @@ from concordat_trust.bundle.tuf_api import Root, Targets
 from concordat_trust.canonical import JsonObject
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.times import time_words
+from concordat_trust.visa_issuer import PublishedIssuer
 
 Topic = Literal["members", "keys", "caps", "thresholds", "policy", "suspensions", "expiry"]
 KEY_SHOWN: Final = 12
@@ -49,6 +50,7 @@ def _members(old: TrustedBundle, new: TrustedBundle) -> Iterator[Change]:
             yield Change("members", org, f"joins as {_described(after)}")
             yield from _caps(org, None, after.may_assert)
             yield from _keys(org, {}, _listed(new, org))
+            yield from _visas(org, None, after.visa_issuer)
         elif before is not None and after is None:
             yield Change("members", org, f"is removed; it was {_described(before)}")
         elif before is not None and after is not None:
@@ -68,6 +70,16 @@ def _member(old: TrustedBundle, new: TrustedBundle, before: Member, after: Membe
         yield Change("members", org, "can be asked again")
     yield from _caps(org, before.may_assert, after.may_assert)
     yield from _keys(org, _listed(old, org), _listed(new, org))
+    yield from _visas(org, before.visa_issuer, after.visa_issuer)
+
+
+def _visas(org: OrgId, before: PublishedIssuer | None, after: PublishedIssuer | None) -> Iterator[Change]:
+    if before is not None and after is None:
+        yield Change("keys", org, f"no longer signs visas as {before.issuer}")
+    elif after is not None and after != before:
+        about = ", ".join(sorted(after.subject_issuers)) or "itself"
+        named = ", ".join(sorted(after.keys))
+        yield Change("keys", org, f"signs visas as {after.issuer}, about persons of {about}, with the keys {named}")
 
 
 def _described(member: Member) -> str:
@@ -76,13 +88,14 @@ def _described(member: Member) -> str:
 
 
 def _caps(org: OrgId, before: MayAssert | None, after: MayAssert) -> Iterator[Change]:
-    for name in ("affiliations", "roles"):
+    for name in ("affiliations", "roles", "acr_values"):
         was: frozenset[str] = frozenset() if before is None else getattr(before, name)
         now: frozenset[str] = getattr(after, name)
+        called = name.replace("_", " ")
         if now - was:
-            yield Change("caps", org, f"may now also assert the {name} {', '.join(sorted(now - was))}")
+            yield Change("caps", org, f"may now also assert the {called} {', '.join(sorted(now - was))}")
         if was - now:
-            yield Change("caps", org, f"may no longer assert the {name} {', '.join(sorted(was - now))}")
+            yield Change("caps", org, f"may no longer assert the {called} {', '.join(sorted(was - now))}")
     level = None if before is None else before.clearance_max
     if level != after.clearance_max:
         since = "" if level is None else f" (was {int(level)})"

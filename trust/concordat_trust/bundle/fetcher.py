@@ -1,13 +1,18 @@
 """Fetching repository files over HTTP for the TUF client: bounded, no redirects, no proxies of the environment.
 
 Integrity does not come from the connection but from the signatures, so a mirror may be anybody. What the fetcher sees
-to is that a mirror cannot hold us up: a deadline for every file and a limit on its bytes.
+to is that a mirror cannot hold us up: a deadline for every file, from its first byte to its last, and a limit on its
+bytes. A byte of a header now and then would satisfy every timeout of a socket, so a timer of its own cuts the
+connection: nodes are asked too, and one that is about to be suspended has every reason to keep others waiting.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -57,6 +62,27 @@ class HttpFetcher(FetcherInterface):
 
     def _exchange(self, origin: tuple[str, str, int], path: str) -> bytes:
         connection = self._connect(origin)
+        if connection.sock is None:
+            connection.connect()
+        is_late = threading.Event()
+        timer = threading.Timer(FILE_DEADLINE_S, _cut, (connection.sock, is_late))
+        timer.daemon = True
+        timer.start()
+        try:
+            data = self._received(connection, path)
+        except (OSError, http.client.HTTPException):
+            if not is_late.is_set():
+                raise
+        else:
+            # Headers that are cut off look complete to the library, and the body then empty.
+            if not is_late.is_set():
+                return data
+        finally:
+            timer.cancel()
+        self.close()
+        raise DownloadError(f"{path} is too slow")
+
+    def _received(self, connection: http.client.HTTPConnection, path: str) -> bytes:
         deadline = time.monotonic() + FILE_DEADLINE_S
         connection.request("GET", path, headers={"accept-encoding": "identity"})
         response = connection.getresponse()
@@ -88,6 +114,13 @@ class HttpFetcher(FetcherInterface):
             raise ValueError("a mirror is reached over https or http")
         self._origin = origin
         return self._connection
+
+
+def _cut(connected: socket.socket, is_late: threading.Event) -> None:
+    is_late.set()
+    # The plain socket below TLS: its reader wakes up and sees an end. It may be closed already.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 class RecordingFetcher(FetcherInterface):

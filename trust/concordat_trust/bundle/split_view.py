@@ -51,9 +51,17 @@ class SplitView:
 
 
 def split_view_bytes(attestation: str, bundle: TrustedBundle) -> bytes:
-    """Return the document to be kept. Raises: as `verify_split_view` when the two objects prove nothing."""
+    """Return the document to be kept.
+
+    Raises: as `verify_split_view` when the two objects prove nothing; SplitViewMalformed for a bundle that no document
+    can hold.
+    """
     _proved(verify_attestation(attestation, bundle=bundle), bundle)
-    files: JsonObject = {name: data.decode("utf-8") for name, data in bundle.files.items()}
+    try:
+        files: JsonObject = {name: data.decode("utf-8") for name, data in bundle.files.items()}
+    except UnicodeDecodeError as error:
+        # A member that nobody can ask may still have any bytes for a statement.
+        raise SplitViewMalformed(problem="a file of the bundle is not text") from error
     return canonical_bytes({"split_view_version": 1, "attestation": attestation, "bundle": files})
 
 

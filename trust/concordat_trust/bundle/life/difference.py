@@ -79,6 +79,7 @@ def _caps(caps: MayAssert) -> Iterator[str]:
     for name, values in told.items():
         yield f"    may say of its people: {name} {', '.join(sorted(values)) or 'none'}"
     yield f"    may say of its people: clearance up to {Clearance(caps.clearance_max).name.lower()}"
+    yield f"    may say of their sign-in: acr {', '.join(sorted(caps.acr_values)) or 'nothing'}"
 
 
 def _lifted(before: NetworkPolicy, after: NetworkPolicy, bundle: TrustedBundle) -> Iterator[str]:
@@ -126,6 +127,10 @@ def _applied(application: Application, *, is_alone: bool) -> Iterator[str]:
     yield f"    organization key {application.fingerprint} (compare it by voice)"
     for use, keys in sorted(application.statement.keys.items()):
         yield f"    key for {use.replace('_', ' ')}: {', '.join(keys)} (shown to be held)"
+    issuer = application.statement.visa_issuer
+    if issuer is not None:
+        about = ", ".join(sorted(issuer.subject_issuers)) or "itself"
+        yield f"    signs visas as {issuer.issuer}, about persons of {about}"
     if application.purpose == "join":
         yield f"    join self-test, on its own word: {_tested(application.self_test, is_alone=is_alone)}"
 
