@@ -1,6 +1,6 @@
 """`concordat trust tuf-client` over small repositories of ours: the protocol of the public TUF conformance suite.
 
-What the suite itself says of the command stands in docs/decisions; here it is driven over real HTTP, as a process.
+What the suite itself says stands in docs/architecture.md; here the command is driven over real HTTP, as a process.
 """
 
 from __future__ import annotations

@@ -21,6 +21,10 @@ from types import FrameType
 from concordat_trust.answer import verify_saved_answer
 from concordat_trust.attestation import verify_attestation
 from concordat_trust.bundle import verify_bundle
+from concordat_trust.bundle.difference import differences
+from concordat_trust.bundle.packing import pack, unpack
+from concordat_trust.bundle.rules import judge
+from concordat_trust.bundle.split_view import split_view_bytes, verify_split_view
 from concordat_trust.delivery import verify_delivery
 from concordat_trust.directory import request_keys
 from concordat_trust.errors import ConcordatError
@@ -30,10 +34,13 @@ from concordat_trust.request_signature import sign_request, verify_request
 from concordat_trust.sealing import SealContext, open_text, seal_text
 from tests.factories import answers, tokens
 from tests.factories.network import NOW
+from tests.trust.test_bundle_attack_table import attestation_of, split
 
 NETWORK = answers.demo_network()
 SAVED = answers.make_saved()
 SAVED_BYTES = SAVED.to_bytes()
+_OURS, _THEIRS = split()
+SPLIT, SPLIT_ROOT = split_view_bytes(attestation_of(_THEIRS), _OURS.verify()), _OURS.root_sha256
 KEPT = SAVED.answers[answers.NORTH]
 QUESTION_HASH = SAVED.question.hash()
 PLACE = SealContext(answers.NORTH, answers.TOKEN_ID, QUESTION_HASH)
@@ -51,6 +58,22 @@ def _attestation() -> None:
 
 def _bundle() -> None:
     verify_bundle(NETWORK.files, root_sha256=NETWORK.root_sha256, at=NOW)
+
+
+def _archive() -> None:
+    unpack(pack(NETWORK.bundle.files), bytes_max=10**7, file_bytes_max=10**6, files_max=100)
+
+
+def _rules() -> None:
+    judge(NETWORK.bundle)
+
+
+def _difference() -> None:
+    differences(NETWORK.bundle, NETWORK.bundle)
+
+
+def _split_view() -> None:
+    verify_split_view(SPLIT, root_sha256=SPLIT_ROOT)
 
 
 def _delivery() -> None:
@@ -105,8 +128,11 @@ def _sealed() -> None:
 
 
 VERIFIERS: Mapping[str, Callable[[], None]] = {
+    "archive of a bundle": _archive,
     "attestation": _attestation,
     "bundle": _bundle,
+    "bundle rules": _rules,
+    "difference of bundles": _difference,
     "delivery": _delivery,
     "query token": _query_token,
     "receipt": _receipt,
@@ -114,6 +140,8 @@ VERIFIERS: Mapping[str, Callable[[], None]] = {
     "request signature": _request,
     "saved answer": _saved,
     "sealed answer": _sealed,
+    "sealed record": _sealed,
+    "split view": _split_view,
 }
 CONTROLS: Mapping[str, Callable[[], object]] = {
     "a clock": time.time,

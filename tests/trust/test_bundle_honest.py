@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 
 from concordat_trust.bundle import verify_bundle
+from concordat_trust.bundle.policy import BUNDLE_AGE_MAX_S
+from concordat_trust.bundle.trusted import AGE_UNKNOWN_S, CLOCK_DIFFERENCE_MAX_S
 from concordat_trust.directory import KeyDirectory, KeyUnknown, MemberUnknown
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.ids import OrgId
@@ -63,4 +65,9 @@ def test_nobody_but_the_verifier_makes_a_trusted_bundle() -> None:
 
 def test_the_age_of_a_bundle_counts_from_the_online_signature() -> None:
     assert NETWORK.bundle.age_s(NOW + 90) == 90
-    assert NETWORK.bundle.age_s(NOW - 90) == 0
+    assert NETWORK.bundle.age_s(NOW - CLOCK_DIFFERENCE_MAX_S) == 0
+
+
+def test_a_confirmation_dated_ahead_keeps_no_state_young() -> None:
+    assert NETWORK.bundle.age_s(NOW - CLOCK_DIFFERENCE_MAX_S - 1) == AGE_UNKNOWN_S
+    assert BUNDLE_AGE_MAX_S < AGE_UNKNOWN_S

@@ -222,6 +222,13 @@ def test_the_countdown_says_how_long_a_bundle_holds_and_when_controlled_classes_
     )
 
 
+def test_the_countdown_closes_controlled_classes_for_a_confirmation_dated_ahead(network: Network) -> None:
+    bundle = network.party(NORTH).poll()
+    assert countdown(bundle, NOW - 3_600) == (
+        "confirmed after this moment, in force for 2 h; controlled classes closed"
+    )
+
+
 def test_the_health_page_says_what_is_refused_without_a_bundle(network: Network) -> None:
     poller = network.party(NORTH)
     assert bundle_words(poller, NOW) == "bundle: none yet; questions of others are refused\n"

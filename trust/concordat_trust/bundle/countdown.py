@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
-from concordat_trust.bundle.trusted import TrustedBundle
+from concordat_trust.bundle.trusted import AGE_UNKNOWN_S, TrustedBundle
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
@@ -28,6 +28,8 @@ def countdown(bundle: TrustedBundle, now: int) -> str:
     """Return when the bundle was confirmed, until when it holds, and whether controlled classes are closed already."""
     age_s, age_max_s = bundle.age_s(now), bundle.network.bundle_age_max_s
     left = duration_words(bundle.expires_at - now)
+    if age_s == AGE_UNKNOWN_S:
+        return f"confirmed after this moment, in force for {left}; controlled classes closed"
     controlled = (
         f"controlled classes closed since {duration_words(age_s - age_max_s)}"
         if age_s > age_max_s

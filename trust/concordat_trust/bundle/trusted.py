@@ -21,6 +21,9 @@ from concordat_trust.visa_issuer import PublishedIssuer, VisaIssuer
 
 VERIFIED: Final = object()  # handed over by verify_bundle alone; a bundle made elsewhere is a bug
 
+CLOCK_DIFFERENCE_MAX_S: Final = 120
+AGE_UNKNOWN_S: Final = 2**31
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -132,5 +135,11 @@ class TrustedBundle:
         return member
 
     def age_s(self, now: int) -> int:
-        """Return how long ago the online signer confirmed this state; never negative."""
+        """Return how long ago the online signer confirmed this state; never negative.
+
+        A confirmation dated further ahead than clocks differ says nothing of the age: whoever held the online key once
+        could keep a state young with it. It counts as older than anything (AGE_UNKNOWN_S).
+        """
+        if self.signed_at - now > CLOCK_DIFFERENCE_MAX_S:
+            return AGE_UNKNOWN_S
         return max(0, now - self.signed_at)
