@@ -140,7 +140,6 @@ VERIFIERS: Mapping[str, Callable[[], None]] = {
     "request signature": _request,
     "saved answer": _saved,
     "sealed answer": _sealed,
-    "sealed record": _sealed,
     "split view": _split_view,
 }
 CONTROLS: Mapping[str, Callable[[], object]] = {
