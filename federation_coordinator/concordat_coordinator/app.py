@@ -33,6 +33,7 @@ from concordat_coordinator.errors import CoordinatorNotMember, CoordinatorNotRea
 from concordat_coordinator.relay import RelayKeys, RelayService
 from concordat_coordinator.settings import Settings
 from concordat_trust.bundle import TrustedBundle
+from concordat_trust.bundle.deadline_watch import DeadlineWatch
 from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
 from concordat_trust.bundle.fetcher import HttpFetcher
 from concordat_trust.bundle.poll import BundlePoller
@@ -63,9 +64,11 @@ class Coordinator:
     transport: AiohttpTransport
     app: FastAPI
     key_files: Mapping[KeyUse, ReloadingKey]
+    deadlines: DeadlineWatch
 
     def adopt(self, bundle: TrustedBundle) -> None:
-        """Take over new key files that the bundle lists already."""
+        """Take over new key files that the bundle lists already, and warn of what runs out."""
+        self.deadlines.look(bundle, _now())
         for use, key in self.key_files.items():
             key.reload(lambda key_id, use=use: _is_listed(bundle, self.settings.organization, use, key_id))  # type: ignore[misc]
 
@@ -100,7 +103,9 @@ def compose(settings: Settings) -> Coordinator:
         limits=settings.limits(),
     )
     app = build_app(RelayDoor(relay), is_ready=lambda: is_ready(relay, poller, settings.organization, keys))
-    return Coordinator(settings, poller, keys, relay, transport, app, {"request": request, "delivery": delivery})
+    key_files: Mapping[KeyUse, ReloadingKey] = {"request": request, "delivery": delivery}
+    watch = DeadlineWatch(settings.organization, _log)
+    return Coordinator(settings, poller, keys, relay, transport, app, key_files, watch)
 
 
 async def serve(settings: Settings, announce: Announce) -> None:

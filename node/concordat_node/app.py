@@ -32,7 +32,6 @@ from concordat_node.access.gate import Gate
 from concordat_node.answering.answer import Answering
 from concordat_node.api.door import NodeDoor
 from concordat_node.api.http import node_app
-from concordat_node.deadline_watch import DeadlineWatch
 from concordat_node.errors import DataDirUnusable, NodeNotMember
 from concordat_node.id_secret import read_id_secret
 from concordat_node.ledger.ledger import Ledger
@@ -57,6 +56,7 @@ from concordat_node.search.posting_index import SqlPostingIndex
 from concordat_node.settings import Settings
 from concordat_trust.bundle import TrustedBundle
 from concordat_trust.bundle.countdown import bundle_words
+from concordat_trust.bundle.deadline_watch import DeadlineWatch
 from concordat_trust.bundle.deadlines import deadline_words
 from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
 from concordat_trust.bundle.fetcher import HttpFetcher
@@ -244,7 +244,7 @@ def build_node(settings: Settings) -> Node:
         questions_max=settings.questions_max,
     )
     node = Node(settings, keys, poller, registry, ledger, opa, run_blocking, open_peer_store(settings))
-    node._deadlines = DeadlineWatch(settings.organization)
+    node._deadlines = DeadlineWatch(settings.organization, _log)
     # One client for everything that this node sends; it is loaded with a started node only.
     from concordat_node.home.httpx_transport import HttpxTransport  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from concordat_node.app import (
     open_registry,
     read_keys,
 )
-from concordat_node.deadline_watch import deadline_finding
+from concordat_node.deadline_finding import deadline_finding
 from concordat_node.errors import MappingBeyondCaps, NoPeople, SplitViewFound
 from concordat_node.home.claims import beyond_caps, map_claims, read_claims_sample, within_caps
 from concordat_node.home.settings_file import read_home_settings

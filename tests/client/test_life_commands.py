@@ -210,6 +210,48 @@ def test_an_organization_joins_rotates_loses_its_key_and_is_removed(people: Peop
     assert people.show()["members"] == []
 
 
+def test_a_coordinator_joins_like_an_organization_with_the_keys_of_its_kind(people: People) -> None:
+    people.found()
+    invitation = people.desk / "relay.invitation"
+    inviting = ("--key", people.key("one-one"), "--mirror", "http://127.0.0.1:9/", "--kind", "coordinator")
+    people.done("invite", "relay-one", *people.reading(), *inviting, "--out", invitation)
+    apply_offline(people, "relay-one", invitation)
+    people.done("approve", people.desk / "relay-one.application", *people.signing("one-one", "c1"))
+    people.done("approve", people.desk / "c1", *people.signing("two-two", "c2"))
+    people.publish("c1", "c2")
+    assert [(m["id"], m["kind"]) for m in people.show()["members"]] == [("relay-one", "coordinator")]
+    assert sorted(path.name for path in (people.place / "relay-one").iterdir()) == [
+        "delivery.pem", "entity.pem", "request.pem",
+    ]  # fmt: skip
+
+
+def test_an_application_without_a_self_test_is_approved_only_by_who_says_so(people: People) -> None:
+    people.found()
+    admitted(people)
+    invitation = people.desk / "second.invitation"
+    inviting = ("--key", people.key("one-one"), "--mirror", "http://127.0.0.1:9/", "--out", invitation)
+    people.done("invite", "second-clinic", *people.reading(), *inviting)
+    out = people.desk / "second.application"
+    with serving(people.repository) as url:
+
+        def applying(root: str) -> tuple[str | Path, ...]:
+            return (
+                *("apply", invitation, "--root-sha256", root, "--mirror", url, "--legal-name", "Second"),
+                *("--country", "DE", "--endpoint", "https://second.example", "--type", "public"),
+                *("--keys", people.place / "second-clinic", "--out", out),
+            )
+
+        # The one member does not answer: there is no node behind its endpoint.
+        assert people.refused(*applying(people.root)) == "self_test_failed"
+        assert people.refused(*applying("0" * 64)) == "bundle_bootstrap_mismatch"
+        assert not out.exists()
+        assert people.done(*applying(people.root), "--without-self-test")["self_test"] == []
+    approving = ("approve", people.desk / "second.application", *people.signing("one-one", "s1"))
+    assert people.refused(*approving) == "self_test_failed"
+    told = people.done(*approving, "--without-self-test")
+    assert any("NONE WAS MADE" in line for line in told["difference"])
+
+
 def test_a_keyholder_is_replaced_with_the_signatures_of_old_and_new(people: People) -> None:
     people.found()
     people.make("four-four")

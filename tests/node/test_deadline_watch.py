@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from concordat_node.deadline_watch import DeadlineWatch, deadline_finding
+from concordat_node.deadline_finding import deadline_finding
 from concordat_node.errors import SignatureRunsOut
 from concordat_trust.bundle import TrustedBundle
+from concordat_trust.bundle.deadline_watch import DeadlineWatch
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.ids import OrgId
 from tests.factories.network import NOW, make_network
@@ -42,7 +43,7 @@ def test_doctor_names_what_others_must_sign_and_blames_nobody() -> None:
 
 
 def test_the_log_is_told_once_a_day_and_when_it_changes(caplog: pytest.LogCaptureFixture) -> None:
-    watch, bundle = DeadlineWatch(NORTH), soon()
+    watch, bundle = DeadlineWatch(NORTH, logging.getLogger("concordat.node")), soon()
     day = (NOW // DAY_S + 1) * DAY_S
     with caplog.at_level(logging.WARNING, logger="concordat.node"):
         watch.look(FRESH, day)

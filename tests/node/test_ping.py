@@ -13,6 +13,7 @@ import pytest
 
 from concordat_client.join_test import CLOCK_DIFFERENCE_MAX_S, run_self_test
 from concordat_node.access.refusals import refusal
+from concordat_node.api.http import node_app
 from concordat_node.peer.ping import MINUTE_S, REMEMBERED_S, PingDoor
 from concordat_trust import jose
 from concordat_trust.bundle import TrustedBundle
@@ -25,6 +26,7 @@ from concordat_trust.request_signature import CREATED_WINDOW_S, SignedMessage, a
 from concordat_trust.wire.transport import WireRequest, WireResponse
 from tests.factories.life import found
 from tests.factories.network import NETWORK_ID, NOW, TestNetwork, make_key, make_network
+from tests.factories.node import make_node
 from tests.factories.repository import Repository
 
 NETWORK = make_network()
@@ -176,6 +178,25 @@ def test_a_suspended_node_and_one_without_a_bundle_answer_no_ping() -> None:
         key = NETWORK.keys[NORTH]["request"]
         opened = PingDoor(organization=NORTH, bundle=iter([bundle]).__next__, key=key, clock=lambda: NOW + 1)
         assert code(answered(opened, ping(at=NOW + 1))) == expected
+
+
+async def test_the_door_is_a_post_to_one_path_and_nothing_else() -> None:
+    app = node_app(
+        make_node(NETWORK, "north-hospital").door,
+        is_ready=lambda: True,
+        request_bytes_max=100_000,
+        pings=door().handle,
+    )
+    request = ping()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ENDPOINT) as client:
+        answer = await client.post("/v1/ping", content=request.body, headers=dict(request.headers))
+        assert answer.status_code == 200
+        assert verify_pong(
+            answer.json()["data"]["pong"], organization=NORTH, key_id=KEY.key_id, nonce=NONCE, directory=NETWORK.bundle
+        )
+        assert (await client.get("/v1/ping")).status_code == 405
+        asked = await client.post("/v1/ping?x=1", content=request.body, headers=dict(request.headers))
+        assert asked.json()["errors"][0]["message"] == "request_malformed"
 
 
 # The self-test.
