@@ -191,9 +191,9 @@ async def test_the_door_is_a_post_to_one_path_and_nothing_else() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ENDPOINT) as client:
         answer = await client.post("/v1/ping", content=request.body, headers=dict(request.headers))
         assert answer.status_code == 200
-        assert verify_pong(
-            answer.json()["data"]["pong"], organization=NORTH, key_id=KEY.key_id, nonce=NONCE, directory=NETWORK.bundle
-        )
+        token = answer.json()["data"]["pong"]
+        read = verify_pong(token, organization=NORTH, key_id=KEY.key_id, nonce=NONCE, directory=NETWORK.bundle)
+        assert read.answered_at == NOW
         assert (await client.get("/v1/ping")).status_code == 405
         asked = await client.post("/v1/ping?x=1", content=request.body, headers=dict(request.headers))
         assert asked.json()["errors"][0]["message"] == "request_malformed"
