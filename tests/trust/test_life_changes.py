@@ -32,6 +32,7 @@ from concordat_trust.bundle.verify import verify_bundle
 from concordat_trust.canonical import canonical_bytes, parse_object
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
+from concordat_trust.node_sealing import node_sealing_key
 from concordat_trust.shape import Shape
 from concordat_trust.visa_issuer import read_visa_issuer
 from concordat_trust.vocabulary import Clearance
@@ -366,6 +367,13 @@ def test_what_does_not_apply_to_a_member_is_not_proposed(kind: Any, member: str,
 
 
 # What an organization signs alone.
+
+
+def test_a_rotation_seals_to_the_new_attestation_key_and_not_to_the_old_one() -> None:
+    world = living("north-hospital", "vitalis")
+    world.rotate("vitalis", generation=2)
+    expected = node_sealing_key(own_keys("vitalis", generation=2).uses["attestation"]).public
+    assert world.bundle().member(VITALIS).sealing == expected
 
 
 def test_a_rotation_overlaps_and_ends_when_it_is_said_to() -> None:

@@ -51,6 +51,7 @@ from concordat_trust.jose import Signer
 from concordat_trust.node_sealing import node_sealing_key
 from concordat_trust.question import Part, Question, parse_part, parse_question
 from concordat_trust.sealing import SealContext
+from concordat_trust.visas import VisaFact
 from concordat_trust.vocabulary import ProvedStatus
 
 ID_BYTES = 16
@@ -134,7 +135,6 @@ class Answering:
         self._ledger = ledger
         self._cursors = cursors
         self._key = key
-        self._sealing = node_sealing_key(key)
         self._bundle = bundle
         self._run_blocking = run_blocking
         self._clock = clock
@@ -182,7 +182,10 @@ class Answering:
 
     def _request(self, admitted: Admitted, question: Question, part: Part) -> DecisionRequest:
         now = self._clock()
-        visas = visa_facts(admitted, part, organization=self._organization, key=self._sealing, now=now)
+        visas: tuple[VisaFact, ...] = ()
+        if part.visas is not None:
+            key = node_sealing_key(self._key)  # of the key in use: it may have been exchanged a moment ago
+            visas = visa_facts(admitted, part, organization=self._organization, key=key, now=now)
         return DecisionRequest(
             requester=requester_of(admitted.token, admitted.bundle, visas),
             purpose=question.purpose,

@@ -38,6 +38,7 @@ from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.directory import KeyUse
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.jwk import Signer, public_key_from_jwk, thumbprint
+from concordat_trust.node_sealing import node_sealing_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,9 @@ def rotate(
     if endpoint is not None:
         described["endpoint"] = read_endpoint(endpoint, member)
     described["keys"] = _overlapping(member, listed.kind, described, new, retire)
+    if "attestation" in new:
+        # Whoever has the old key, also a thief, can open what is sealed to the key that is derived from it.
+        described["sealing"] = node_sealing_key(new["attestation"]).public
     claims |= {"iat": at, "exp": at + MEMBER_LIFETIME_S}
     claims.pop("nonce", None)
     claims["jwks"] = {"keys": [{**entity.public_jwk, "kid": entity.key_id, "use": "sig", "alg": "EdDSA"}]}
