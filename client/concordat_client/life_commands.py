@@ -55,6 +55,9 @@ def _apply(parser: argparse.ArgumentParser) -> None:
         "--affiliation", action="append", default=[], help="what you may say of your people; repeatable"
     )
     parser.add_argument("--role", action="append", default=[], help="what you may say of your people; repeatable")
+    parser.add_argument(
+        "--acr", action="append", default=[], metavar="VALUE", help="how you may say they signed in; repeatable"
+    )
     parser.add_argument("--clearance", choices=("public", "registered", "controlled", "restricted"), default="public")
     parser.add_argument(
         "--keys", type=Path, required=True, metavar="DIR", help="your keys; missing ones are made there"
@@ -97,6 +100,9 @@ def _rotate(parser: argparse.ArgumentParser) -> None:
     step.add_argument("--renew", action="store_true", help="no new keys: the same statement, valid longer")
     step.add_argument("--lost-organization-key", action="store_true", help="make another; keyholders must approve it")
     parser.add_argument("--endpoint", metavar="URL", help="move to another address")
+    parser.add_argument(
+        "--visa-issuer", type=Path, metavar="FILE", help="publish your issuer of visas (docs/identity.md)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="what `trust publish` or `trust approve` takes")
 
 

@@ -58,6 +58,8 @@ from concordat_trust.jwk import SigningKey
 from concordat_trust.shape import Shape
 from concordat_trust.vocabulary import Clearance
 
+VISA_ISSUER_BYTES_MAX = 8_192
+"""Half of what a whole statement may have."""
 ENTITY, NEXT = "entity.pem", "next"
 
 
@@ -76,7 +78,10 @@ def apply(arguments: argparse.Namespace) -> Report:
         country=arguments.country,
         organization_type=arguments.type,
         may_assert=MayAssert(
-            frozenset(arguments.affiliation), frozenset(arguments.role), Clearance[arguments.clearance.upper()]
+            frozenset(arguments.affiliation),
+            frozenset(arguments.role),
+            Clearance[arguments.clearance.upper()],
+            frozenset(arguments.acr),
         ),
     )
     data = make_application(
@@ -164,6 +169,10 @@ def _tested(
     return checks
 
 
+def _visa_issuer(path: Path | None) -> JsonObject | None:
+    return None if path is None else parse_object(read_file(path), bytes_max=VISA_ISSUER_BYTES_MAX)
+
+
 def rotate(arguments: argparse.Namespace) -> Report:
     """Make the next keys and list them, or go on to the next step of a rotation."""
     root_sha256, member = fingerprint(arguments), OrgId.parse(arguments.organization)
@@ -178,7 +187,14 @@ def rotate(arguments: argparse.Namespace) -> Report:
     entity = load_key(arguments.organization_key or arguments.keys / ENTITY)
     new, retire = _next_keys(bundle, member, arguments)
     files = make_role(
-        bundle, member, entity=entity, new=new, retire=retire, endpoint=arguments.endpoint, at=int(time.time())
+        bundle,
+        member,
+        entity=entity,
+        new=new,
+        retire=retire,
+        endpoint=arguments.endpoint,
+        visa_issuer=_visa_issuer(arguments.visa_issuer),
+        at=int(time.time()),
     )
     write_new(out, own_role(bundle, member, files).to_bytes())
     told: JsonObject = {

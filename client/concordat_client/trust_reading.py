@@ -149,11 +149,7 @@ def summary(bundle: TrustedBundle) -> Report:
             "suspended": member.suspended,
             "suspension": _suspension(bundle, member.id, reasons),
             "unusable": bundle.unusable[member.id].code if member.id in bundle.unusable else None,
-            "may_assert": {
-                "affiliations": [*sorted(member.may_assert.affiliations)],
-                "roles": [*sorted(member.may_assert.roles)],
-                "clearance_max": int(member.may_assert.clearance_max),
-            },
+            "may_assert": member.may_assert.to_json(),
         }
         for member in bundle.members.values()
     ]

@@ -251,6 +251,56 @@ def test_doctor_finds_a_whole_node_well_and_names_what_is_missing(
     assert found["registry"]["ok"]
 
 
+def with_people(member: Path, **mapping: Any) -> None:
+    """Give the node a home door whose claims mapping is a file."""
+
+    def rules(claim: str, is_: str, becomes: str) -> dict[str, Any]:
+        return {"claim": claim, "rules": [{"is": is_, "becomes": becomes}]}
+
+    settings = json.loads(member.read_text())
+    claims = {
+        "mapping_version": 1,
+        "affiliation": rules("affiliation", "employee", "staff"),
+        "role": rules("role", "scientist", "researcher"),
+        "clearance": rules("groups", "cleared", "restricted"),
+        "purposes": rules("groups", "general", "GRU"),
+        **mapping,
+    }
+    (member.parent / "data" / "claims.json").write_text(json.dumps(claims))
+    provider = {"issuer": "https://idp.north.example", "client_id": "concordat-home", "client_secret": None}
+    home = {"base_url": "https://home.north.example", "provider": provider, "coordinators": []}
+    member.write_text(json.dumps({**settings, "home": {**home, "claims_file": "claims.json"}}))
+
+
+def test_doctor_says_what_a_sample_of_claims_becomes(
+    member: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_people(member)
+    sample = tmp_path / "sample.json"
+    sample.write_text('{"affiliation": "employee", "role": ["scientist"], "groups": ["cleared", "general"], "x": 0.5}')
+    assert run("doctor", "--settings", member, "--json", "--claims-sample", sample) == 0
+    (finding,) = told(capsys)["findings"]
+    assert finding["message"] == (
+        "affiliation staff, role researcher, clearance restricted, purposes GRU, registrar no"
+    )
+    sample.write_text('{"affiliation": "visitor", "role": "scientist"}')
+    assert run("doctor", "--settings", member, "--json", "--claims-sample", sample) == 7
+    assert told(capsys)["findings"][0]["message"].startswith("person_not_mapped")
+
+
+def test_doctor_names_what_the_mapping_says_beyond_the_caps(member: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_people(member, role={"claim": "role", "rules": [{"is": "x", "becomes": "king"}]})
+    assert run("doctor", "--settings", member, "--json") == 7
+    people = next(finding for finding in told(capsys)["findings"] if finding["name"] == "people")
+    assert (people["ok"], "role king" in people["message"]) == (False, True)
+
+
+def test_a_mapping_that_cannot_be_read_stops_the_start(member: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_people(member, typo={})
+    assert run("serve", "--settings", member, "--json") == 1
+    assert told(capsys)["error"]["code"] == "claims_mapping_invalid"
+
+
 def test_tokens_that_were_never_minted_here_are_listed_and_the_doctor_names_them(
     member: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,10 +34,11 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 from concordat_trust.node_sealing import node_sealing_key
 from concordat_trust.shape import Shape
-from concordat_trust.visa_issuer import read_visa_issuer
+from concordat_trust.visa_issuer import issuer_metadata, read_visa_issuer
 from concordat_trust.vocabulary import Clearance
 from tests.factories.life import World, found, founding, living, member_policy, own_keys, part, passed
 from tests.factories.network import NOW, make_key, small_statistics
+from tests.factories.visas import VITALIS_ISSUER, rsa_jwk
 from tests.factories.visas import metadata as visa_metadata
 
 NORTH, VITALIS = OrgId("north-hospital"), OrgId("vitalis")
@@ -388,6 +389,25 @@ def test_a_rotation_overlaps_and_ends_when_it_is_said_to() -> None:
         retire=[k.key_id for g in (1, 2) for k in own_keys("vitalis", generation=g).uses.values()],
     )
     assert [*world.bundle().members[VITALIS].keys["attestation"]] == [new.key_id]
+
+
+def test_what_is_sealed_to_a_node_follows_its_attestation_key() -> None:
+    world = living("north-hospital", "vitalis")
+    keys = [node_sealing_key(own_keys("vitalis", generation=g).uses["attestation"]).public for g in (1, 2)]
+    assert world.bundle().members[VITALIS].sealing == keys[0]
+    world.rotate("vitalis", generation=2)
+    assert world.bundle().members[VITALIS].sealing == keys[1]
+
+
+def test_an_organization_publishes_its_issuer_of_visas_alone_and_keeps_it() -> None:
+    world = living("north-hospital", "vitalis")
+    issuer = issuer_metadata(VITALIS_ISSUER, [rsa_jwk("vitalis-1")])
+    world.rotate("vitalis", generation=2, visa_issuer=issuer)
+    assert world.bundle().visa_issuers[VITALIS_ISSUER].organization == VITALIS
+    world.rotate("vitalis", generation=3)
+    assert VITALIS_ISSUER in world.bundle().visa_issuers
+    wrong = {"issuer": "http://visas.example", "jwks": {"keys": []}}
+    assert refused(lambda: world.rotate("vitalis", generation=4, visa_issuer=wrong)).code == "document_malformed"
 
 
 def test_a_statement_is_renewed_with_the_keys_it_has() -> None:

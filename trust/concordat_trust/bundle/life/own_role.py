@@ -28,6 +28,7 @@ from concordat_trust.bundle.statement import (
     STATEMENT_BYTES_MAX,
     STATEMENT_TYPE,
     USES_OF,
+    VISA_ISSUER,
     listed_key,
     read_endpoint,
     sign_statement,
@@ -39,6 +40,8 @@ from concordat_trust.directory import KeyUse
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.jwk import Signer, public_key_from_jwk, thumbprint
 from concordat_trust.node_sealing import node_sealing_key
+from concordat_trust.shape import Shape
+from concordat_trust.visa_issuer import read_visa_issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,13 @@ def rotate(
     new: Mapping[KeyUse, Signer],
     retire: Collection[KeyId] = (),
     endpoint: str | None = None,
+    visa_issuer: JsonObject | None = None,
     at: int,
 ) -> Files:
     """Return the member's next role: `new` keys first, then those listed before without the retired ones.
 
-    With no new key it is a renewal. Raises: MemberUnknown, MembershipTransitionRefused, ChangeRefused,
-    StatementEndpointInvalid.
+    With no new key it is a renewal; `visa_issuer` replaces what was published of the member's issuer of visas. Raises:
+    MemberUnknown, MembershipTransitionRefused, ChangeRefused, StatementEndpointInvalid, DocumentMalformed.
     """
     listed = bundle.member(member)
     require(member, standing(bundle, member), "rotate")
@@ -102,6 +106,9 @@ def rotate(
     if "attestation" in new:
         # Whoever has the old key, also a thief, can open what is sealed to the key that is derived from it.
         described["sealing"] = node_sealing_key(new["attestation"]).public
+    if visa_issuer is not None:
+        read_visa_issuer(Shape(visa_issuer, VISA_ISSUER))
+        claims["metadata"] = {**_metadata(claims), VISA_ISSUER: visa_issuer}
     claims |= {"iat": at, "exp": at + MEMBER_LIFETIME_S}
     claims.pop("nonce", None)
     claims["jwks"] = {"keys": [{**entity.public_jwk, "kid": entity.key_id, "use": "sig", "alg": "EdDSA"}]}
@@ -125,9 +132,13 @@ def published_claims(bundle: TrustedBundle, member: OrgId) -> JsonObject:
     return jose.unverified_claims(data.decode("ascii"), bytes_max=STATEMENT_BYTES_MAX)
 
 
-def _described(claims: JsonObject, kind: MemberKind) -> JsonObject:
+def _metadata(claims: JsonObject) -> JsonObject:
     metadata = claims.get("metadata")
-    described = metadata.get(METADATA_OF[kind]) if isinstance(metadata, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _described(claims: JsonObject, kind: MemberKind) -> JsonObject:
+    described = _metadata(claims).get(METADATA_OF[kind])
     if not isinstance(described, dict) or not isinstance(described.get("keys"), dict):
         raise ChangeRefused(problem="the statement that is published cannot be read; replace the organization key")
     return described
