@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from concordat_trust.bundle.errors import BundleMalformed
-from concordat_trust.bundle.policy import parse_network, parse_suspended, suspended_bytes
-from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
+from concordat_trust.bundle.policy import (
+    CLAIM_VALUES_MAX,
+    MayAssert,
+    listed_suspensions,
+    parse_network,
+    parse_suspended,
+    suspended_bytes,
+)
+from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
+from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from tests.factories.network import make_network
 
@@ -111,3 +120,66 @@ def test_suspensions_survive_their_canonical_form() -> None:
 def test_suspensions_of_another_form_are_refused(data: bytes) -> None:
     with pytest.raises(BundleMalformed):
         parse_suspended(data, role_version=1)
+
+
+# What a mutant of `bundle/policy` would change and no test above would notice.
+
+MANY = [f"value-{number * 37 % 60:02d}" for number in range(CLAIM_VALUES_MAX)]
+
+
+def with_caps(**changes: list[str]) -> MayAssert:
+    wider: JsonObject = {name: list[Json](values) for name, values in changes.items()}
+    return parse_network(network(lambda o: caps(o).update(wider))).members[0].may_assert
+
+
+def code_of(change: Callable[[JsonObject], object]) -> str:
+    with pytest.raises(BundleMalformed) as caught:
+        parse_network(network(change))
+    return caught.value.code
+
+
+@pytest.mark.parametrize(("name", "length_max"), [("affiliations", 100), ("roles", 100), ("acr_values", 200)])
+def test_a_list_of_claims_is_read_up_to_its_limits_and_not_beyond(name: str, length_max: int) -> None:
+    assert getattr(with_caps(**{name: MANY}), name) == frozenset(MANY)
+    assert getattr(with_caps(**{name: ["x" * length_max]}), name) == {"x" * length_max}
+    assert code_of(lambda o: caps(o).update({name: [*MANY, "one-more"]})) == "bundle_malformed"
+    assert code_of(lambda o: caps(o).update({name: ["x" * (length_max + 1)]})) == "bundle_malformed"
+
+
+def test_claims_are_written_in_order_and_those_not_granted_are_left_out() -> None:
+    wide = with_caps(affiliations=MANY, roles=MANY, acr_values=MANY)
+    written = wide.to_json()
+    assert written["affiliations"] == written["roles"] == written["acr_values"] == sorted(MANY)
+    assert "acr_values" not in with_caps().to_json()
+
+
+def test_reinstatements_and_suspensions_are_written_in_order() -> None:
+    orgs = [OrgId.parse(f"org-{number * 37 % 60:02d}") for number in range(40)]
+    policy = dataclasses.replace(POLICY, reinstated=dict.fromkeys(orgs, 1))
+    reinstated = policy.to_json()["reinstated"]
+    assert isinstance(reinstated, list)
+    assert [item["organization"] for item in reinstated if isinstance(item, dict)] == sorted(orgs)
+    assert list(listed_suspensions(suspended_bytes(dict.fromkeys(orgs, 1)))) == sorted(orgs)
+
+
+def test_a_list_of_suspensions_tells_version_and_reason() -> None:
+    north, vitalis = OrgId.parse("north-hospital"), OrgId.parse("vitalis")
+    data = suspended_bytes({north: 1, vitalis: 7}, {vitalis: "key stolen"})
+    assert listed_suspensions(data) == {north: (1, None), vitalis: (7, "key stolen")}
+    with pytest.raises(RefusedDocument):
+        listed_suspensions(suspended_bytes({north: 0}))
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_documents_of_another_version_are_refused(version: int) -> None:
+    assert code_of(lambda o: o.update(network_version=version)) == "bundle_malformed"
+    data = canonical_bytes({"suspended_version": version, "suspended": []})
+    with pytest.raises(BundleMalformed):
+        parse_suspended(data, role_version=1)
+
+
+def test_names_are_read_up_to_their_limits_and_not_beyond() -> None:
+    for name in ("x", "x" * 200):
+        assert parse_network(network(lambda o, name=name: o.update(name=name))).name == name  # type: ignore[misc]
+    for network_id in ("demo network", "demo\n", "demo-network "):
+        assert code_of(lambda o, network_id=network_id: o.update(id=network_id)) == "bundle_malformed"  # type: ignore[misc]

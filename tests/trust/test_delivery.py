@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concordat_trust import jose
 from concordat_trust.canonical import Json, JsonObject
 from concordat_trust.delivery import (
     AGE_MAX_S,
@@ -263,3 +264,11 @@ def test_as_many_organizations_as_can_be_asked_fit_into_a_delivery_and_one_more_
 )
 def test_times_are_buckets(duration_ms: int, bucket: str) -> None:
     assert took_bucket(duration_ms) == bucket
+
+
+def test_a_delivery_of_the_first_second_is_read_and_every_bucket_has_its_name() -> None:
+    first = replace(make_delivery(), issued_at=0)
+    assert jose.claimed_issue_time(sign_delivery(first, key=signing_key(RELAY, "delivery"))) == 0
+    assert [took_bucket(value) for value in (99, 100, 249, 250, 999, 1_000, 4_999, 5_000)] == [
+        *("<100ms", "<250ms", "<250ms", "<1s", "<1s", "<5s", "<5s", ">=5s")
+    ]

@@ -27,6 +27,7 @@ FROZEN: list[tuple[Any, str, Any]] = [
     (delivery, "TYP", "concordat-delivery+jwt"),
     (delivery, "DELIVERY_BYTES_MAX", 131_072),
     (delivery, "AGE_MAX_S", 300),
+    (delivery, "TOOK", ("<100ms", "<250ms", "<1s", "<5s", ">=5s")),
     (files, "FILES_MAX", 20_000),
     (files, "TARGETS", "targets/"),
     (jwk, "SEED_BYTES", 32),

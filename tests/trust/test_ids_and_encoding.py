@@ -67,7 +67,13 @@ def test_base64url_reads_back(data: bytes) -> None:
     assert unb64u(b64u(data)) == data
 
 
-@pytest.mark.parametrize("text", ["QQ==", "QQ=", "QR", "Q", "Q+", "Q/", "QQ\n", " QQ", "QÄ"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("QQ==", "QQ=", "QR", "Q", "Q+", "Q/", "QQ\n", " QQ", "QÄ"),
+        *("!QUJD", "+QUJD", "=QUJD", " QUJD", "\nQUJD", "QU!JD", "QUJD!QUJD", "====QUJD"),
+    ],
+)
 def test_a_second_spelling_of_base64url_is_refused(text: str) -> None:
     with pytest.raises(EncodingInvalid):
         unb64u(text)

@@ -22,7 +22,7 @@ from concordat_trust.checkpoint import (
     sign_checkpoint,
     verify_checkpoint,
 )
-from concordat_trust.encoding import b64u
+from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.jose import LEEWAY_S
 from concordat_trust.log_proof import EMPTY_ROOT, PATH_MAX, TREE_SIZE_MAX
@@ -258,3 +258,21 @@ def test_a_receipt_is_read_up_to_its_limits_and_not_beyond(good: dict[str, Any],
     with pytest.raises(RefusedDocument) as caught:
         parse_receipt(replace(receipt(), **bad).to_text())
     assert caught.value.code == "receipt_malformed"
+
+
+def test_one_entry_of_a_path_that_is_none_is_enough() -> None:
+    assert refusal(replace(receipt(), path=(bytes(32), bytes(31))).to_text()) == "receipt_malformed"
+
+
+def test_the_largest_receipt_is_read() -> None:
+    largest = replace(receipt(), index=0, size=1, path=(), checkpoint="x" * CHECKPOINT_BYTES_MAX)
+    assert parse_receipt(largest.to_text()) == largest
+
+
+def test_a_checkpoint_beyond_its_size_is_not_even_looked_at() -> None:
+    header, payload, signature = sign_checkpoint(Checkpoint(NORTH, NETWORK_ID, 4, bytes(32), NOW), key=KEY).split(".")
+    spaced = b64u(unb64u(payload) + b" " * CHECKPOINT_BYTES_MAX)
+    assert claimed_checkpoint(f"{header}.{payload}.{signature}").size == 4
+    with pytest.raises(RefusedDocument) as caught:
+        claimed_checkpoint(f"{header}.{spaced}.{signature}")
+    assert caught.value.code == "checkpoint_malformed"

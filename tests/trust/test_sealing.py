@@ -204,3 +204,9 @@ def test_what_a_sealed_answer_is_bound_to_is_fixed() -> None:
 @pytest.mark.parametrize("byte", [0, 1, 255])
 def test_an_encapsulated_key_that_is_none_does_not_open(length: int, byte: int) -> None:
     assert code_of(b64u(bytes([byte]) * length)) == "seal_broken"
+
+
+@pytest.mark.parametrize("text", [b"ends in X", b"XX", b"{}"])
+def test_a_text_is_opened_whole_whatever_it_ends_in(text: bytes) -> None:
+    sealed_text = seal_text(text, to=SEALING_KEY.public, context=CONTEXT)
+    assert open_text(sealed_text, key=SEALING_KEY, context=CONTEXT) == text
