@@ -13,7 +13,7 @@ import pytest
 from tests.documents.reader import steps
 from tests.documents.terminal import Done, Terminal, document, terminal
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 SAID = {
     "concordat trust invite": "third-institute is invited to A pilot network",
     "concordat node init": "settings.json written",
