@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from concordat_node.policy.engine import NodePolicy, SignInPolicy
 from concordat_node.policy.opa_engine import OpaPolicyEngine
+from concordat_node.registry.records import Agreement
+from concordat_node.registry.rules import Imported
 from concordat_trust.canonical import parse_object
 from concordat_trust.encoding import sha256_b64u
 from concordat_trust.query_token import RequesterClaims
@@ -18,6 +20,7 @@ from concordat_trust.vocabulary import Clearance
 from tests.factories.network import NOW, make_network
 from tests.factories.node import (
     ANALYST,
+    HOME,
     NORTH,
     Entropy,
     TestNode,
@@ -88,8 +91,16 @@ async def _answer(node: TestNode, question: Question, claims: RequesterClaims, n
     return comparable_given(answer)
 
 
+def with_party(side: Sequence[Imported]) -> list[Imported]:
+    """Return the side with the requester's organization as a party of every agreement, also of the strangers'."""
+    return [
+        replace(item, parties=tuple(sorted({*item.parties, HOME}))) if isinstance(item, Agreement) else item
+        for item in side
+    ]
+
+
 def nodes_of(pair: Pair, opa: OpaPolicyEngine, policy: NodePolicy | None = None) -> list[TestNode]:
-    sides = (pair.one, pair.other)
+    sides = (with_party(pair.one), with_party(pair.other))
     return [
         make_node(NETWORK, "north-hospital", side, engine=opa, entropy=Entropy(), node_policy=policy) for side in sides
     ]

@@ -47,7 +47,7 @@ CONTEXT = VisasContext(NORTH, TOKEN, sha256_b64u(QUESTION.canonical()))
 AGREEMENT = Agreement(
     id="dua-1",
     title="Trial data",
-    parties=(NORTH, OTHERS),
+    parties=(NORTH, HOME, OTHERS),
     members=((OTHERS, "p-stranger"),),
     purposes=("GRU",),
     valid_from=NOW - 1_000,
@@ -121,6 +121,12 @@ async def test_what_another_organization_signs_opens_nothing_here(node: TestNode
     by_vitalis: dict[str, Any] = {"iss": VITALIS_ISSUER, "sub": "v-7", "key": "vitalis-1"}
     theirs = make_visa(**by_vitalis), make_visa(**by_vitalis, ga4gh_visa_v1=link)
     assert (await card(node, sealed(*theirs)))["level"] == "SUMMARY"
+
+
+async def test_a_visa_opens_nothing_to_people_of_an_organization_that_is_no_party(opa: OpaPolicyEngine) -> None:
+    stranger = replace(AGREEMENT, parties=(NORTH, OTHERS))
+    node = make_node(NETWORK, "north-hospital", (stranger, make_asset("a", ATTRIBUTES)), engine=opa)
+    assert (await card(node, sealed(make_visa())))["level"] == "SUMMARY"
 
 
 async def test_a_visa_for_another_agreement_opens_nothing(node: TestNode) -> None:

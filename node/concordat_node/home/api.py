@@ -150,6 +150,7 @@ class _Routes:
         token, session = await self._home.login.redeem(code, verifier, now=self._home.clock())
         return json_answer({**self._person(session), "session_token": token})
 
+    @told
     async def exchange_token(self, request: Request) -> Response:
         home = self._home
         try:

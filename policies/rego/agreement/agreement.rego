@@ -82,8 +82,10 @@ _covers(agreement) if _recorded(agreement)
 
 _covers(agreement) if count(_granting(agreement)) > 0
 
-# The ends of the grants of the owner's own data access committee. GA4GH Passport, "ControlledAccessGrants".
+# The ends of the grants of the owner's own data access committee. GA4GH Passport, "ControlledAccessGrants". Only for
+# people of a party: a home organization that got hold of another one's visa presents it in vain.
 _granting(agreement) := {visa.expires_at |
+	input.requester.organization in agreement.parties
 	some visa in input.requester.visas
 	visa.type == "ControlledAccessGrants"
 	visa.by == "dac"

@@ -142,6 +142,15 @@ test_no_other_visa_makes_a_member if {
 	}
 }
 
+test_a_grant_is_for_people_of_a_party if {
+	request := json.patch(example.request, [
+		{"op": "replace", "path": "/requester/visas", "value": [example.visa]},
+		{"op": "replace", "path": "/agreements/dua-1/members", "value": []},
+		{"op": "replace", "path": "/agreements/dua-1/parties", "value": ["north-hospital", "vitalis"]},
+	])
+	not agreement.met(example.controlled) with input as request
+}
+
 test_a_grant_is_for_the_agreements_purposes_and_time if {
 	every change in [
 		{"op": "replace", "path": "/agreements/dua-1/status", "value": "revoked"},
