@@ -281,3 +281,9 @@ def test_a_cursor_that_was_exchanged_on_the_way_is_found(attested_cursor: str | 
 def test_a_cursor_without_candidates_is_refused() -> None:
     answer = attested(cursor=sha256_b64u(b"c" * 40), candidates=(), total=0, facets={})
     refused(replace(answer, cursor="c" * 40, results=()), "status_inconsistent")
+
+
+@pytest.mark.parametrize("cursor", ["c" * 15, "not base64url, but long enough", "c" * 8_193, "c" * 20 + "." + "c" * 20])
+def test_a_cursor_with_which_nobody_could_be_asked_is_refused(cursor: str) -> None:
+    answer = attested(cursor=sha256_b64u(cursor.encode()))
+    refused(replace(answer, cursor=cursor), "status_inconsistent")

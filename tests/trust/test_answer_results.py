@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concordat_trust.answer import OpenResult
+from concordat_trust.answer import NodeAnswer, OpenResult
 from concordat_trust.attestation import CitedAgreement, record_commitment
 from concordat_trust.canonical import NumberNotCanonical, parse_json
 from concordat_trust.encoding import b64u
@@ -198,6 +198,17 @@ def test_home_reads_a_sealed_answer_like_one_in_the_open() -> None:
     stated = answer.attestation
     assert (stated.total, stated.facets, stated.candidates) == (WHOLE.total, WHOLE.facets, WHOLE.candidates)
     assert (stated.valid_until, answer.is_closed) == (5_000, False)
+
+
+def test_a_sealed_answer_has_a_cursor_for_each_candidate_or_none() -> None:
+    count = len(WHOLE.candidates)
+
+    def sealed(cursors: list[str]) -> NodeAnswer:
+        return sealed_answer(NETWORK, WHOLE, GOOD.results, org=NORTH, cursors=".".join(cursors))
+
+    assert verified(NETWORK, sealed(["c" * 20] * count), open_sealed=OPEN).cursor is not None
+    for cursors in (["c" * 20] * (count - 1), ["c" * 20] * (count + 1), ["c" * 20] * (count - 1) + ["no cursor"]):
+        refused(sealed(cursors), "status_inconsistent", open_sealed=OPEN)
 
 
 def test_a_relay_reads_nothing_that_follows_from_records() -> None:

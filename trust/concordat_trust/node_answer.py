@@ -39,7 +39,7 @@ from concordat_trust.encoding import sha256_b64u
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
 from concordat_trust.jose import LEEWAY_S
-from concordat_trust.question import PROJECTION_OF, Part, Projection, Question, candidate_count
+from concordat_trust.question import CURSOR, PROJECTION_OF, Part, Projection, Question, candidate_count
 from concordat_trust.receipt import VerifiedReceipt, verify_receipt
 from concordat_trust.records import RecordMalformed
 from concordat_trust.result_checks import (
@@ -51,7 +51,7 @@ from concordat_trust.result_checks import (
     check_records,
     recomputed_records,
 )
-from concordat_trust.sealed_part import parse_sealed_part
+from concordat_trust.sealed_part import CURSOR_SEPARATOR, parse_sealed_part
 from concordat_trust.sealing import SealContext
 from concordat_trust.text import TermStatistics
 
@@ -225,7 +225,7 @@ def _checked_records(
     attestation, opened = told.attestation, told.results
     if not told.is_closed:
         _check_statement(attestation, question, part)
-        _check_cursor(told.cursor, attestation)
+        _check_cursor(told)
     _check_statistics(attestation, question, statistics)
     if told.is_closed:
         return ()
@@ -306,11 +306,19 @@ def _check_statement(attestation: Attestation, question: Question, part: Part) -
                 raise StatusInconsistent(problem="a refusal has a code, and neither records nor counts")
 
 
-def _check_cursor(cursor: str | None, attestation: Attestation) -> None:
+def _check_cursor(told: _Told) -> None:
+    cursor, attestation = told.cursor, told.attestation
     if attestation.cursor != (None if cursor is None else sha256_b64u(cursor.encode())):
         raise CursorNotAttested
-    if cursor is not None and not attestation.candidates:
+    if cursor is None:
+        return
+    if not attestation.candidates:
         raise StatusInconsistent(problem="a cursor without candidates stands nowhere")
+    # Of any other form it could not be asked with, and with it nobody else either: one part of a question is refused.
+    pieces = [cursor] if told.text is None else cursor.split(CURSOR_SEPARATOR)
+    count = 1 if told.text is None else len(attestation.candidates)
+    if len(pieces) != count or not all(map(CURSOR.fullmatch, pieces)):
+        raise StatusInconsistent(problem="its cursor is not one, or not one for each candidate")
 
 
 def _check_statistics(attestation: Attestation, question: Question, statistics: TermStatistics) -> None:
