@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from concordat_trust import jose
+from concordat_trust.bundle.files import BundleFiles
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.repository import MemberProfile, sign_member, sign_role
 from concordat_trust.bundle.statement import STATEMENT_TYPE, listed_key
@@ -17,7 +18,7 @@ from concordat_trust.directory import KeyUnknown, KeyUse, OrganizationSuspended
 from concordat_trust.encoding import b64u, unb64u
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import SigningKey, public_jwk
-from tests.factories.network import NOW, make_key
+from tests.factories.network import NOW, make_key, make_network
 from tests.factories.repository import Repository, expires
 
 NORTH, VITALIS, RELAY = OrgId("north-hospital"), OrgId("vitalis"), OrgId("relay-one")
@@ -407,3 +408,35 @@ def test_country_and_type_come_from_the_keyholders() -> None:
     repo.publish_targets(1, policy=dataclasses.replace(repo.policy, members=changed))
     member = repo.verify().member(NORTH)
     assert (member.country, member.organization_type) == ("SE", "commercial")
+
+
+# What a mutant of `bundle/trusted` and `bundle/files` would change and no test above would notice.
+
+
+def test_who_cannot_speak_is_accounted_for_unless_suspended_or_no_organization() -> None:
+    repo = Repository()
+    for member in (NORTH, VITALIS, RELAY):
+        repo.edit(f"1.{member}.json", expires(NOW), signers=[repo.entity(member)])
+    bundle = repo.verify()
+    assert list(bundle.untrusted) == [NORTH, VITALIS]
+    assert (bundle.organizations, bundle.roster) == (("alma-university",), ("alma-university", NORTH, VITALIS))
+    repo.publish_suspended({VITALIS: 2}, 2)
+    repo.renew(NOW + 1)
+    bundle = repo.verify(at=NOW + 1)
+    assert (list(bundle.untrusted), bundle.roster) == ([NORTH], ("alma-university", NORTH))
+
+
+def test_a_set_of_files_without_a_root_has_no_version() -> None:
+    assert BundleFiles({}).root_version_max() == 0
+    assert BundleFiles({"2.root.json": b"", "10.root.json": b"", "03.root.json": b""}).root_version_max() == 10
+
+
+def test_whom_an_answer_accounts_for_is_in_order() -> None:
+    names = [f"clinic-{number * 7 % 12:02d}" for number in range(12)]
+    repo = Repository(make_network(organizations=names))
+    for name in names[:6]:
+        repo.edit(f"1.{name}.json", expires(NOW), signers=[repo.entity(OrgId(name))])
+    bundle = repo.verify()
+    assert list(bundle.untrusted) == sorted(names[:6])
+    assert list(bundle.roster) == sorted(names)
+    assert {bundle.member(OrgId(name)).sealing for name in names[:6]} == {""}
