@@ -64,6 +64,7 @@ from concordat_trust.bundle.poll import PEER_TIMEOUT_S, BundlePoller
 from concordat_trust.bundle.serving import BUNDLE_PATH, ServedBundle
 from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, RefusedDocument
+from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.reloading_key import ReloadingKey
 from concordat_trust.vocabulary import Clearance
@@ -186,6 +187,8 @@ class Node:
                 await self._adopt(await self.poller.polled())
             except ConcordatError as error:
                 _log.warning("bundle poll failed: %s; %s", error.code, bundle_words(self.poller, now()).rstrip())
+            except Exception as error:  # noqa: BLE001  # whatever a mirror brought about, the next poll must come
+                _log.error("bundle poll failed: %s", without_texts(error))
 
 
 def build_node(settings: Settings) -> Node:
