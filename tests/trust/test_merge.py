@@ -423,3 +423,9 @@ def test_one_organization_alone_comes_to_what_merge_would_say() -> None:
     report = Reported("TIMEOUT", "peer_timeout")
     assert entry_of(VITALIS, report).status == "TIMEOUT"
     assert (entry_of(VITALIS, report).said_by, entry_of(answer.org, answer).said_by) == ("coordinator", "organization")
+
+
+def test_one_answer_that_stayed_closed_makes_the_result_partial() -> None:
+    assert not merged(ALL).is_partial
+    assert merged([replace(ALL[0], is_closed=True), *ALL[1:]]).is_partial
+    assert merged(ALL).to_json()["partial"] is False
