@@ -14,11 +14,11 @@ from tests.documents.reader import ROOT
 
 PAGE = (ROOT / "docs" / "threat-model.md").read_text("utf-8")
 _NAMED = re.compile(r"`(tests/[a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`")
-ADVERSARIES = {
+ADVERSARIES = (
     *("A hostile coordinator", "A hostile member", "A requester who is not entitled", "A stolen session or token"),
     *("A stolen key", "One bad keyholder, and a quorum", "Collusion", "A hostile mirror"),
     *("A hostile or careless identity provider", "A hostile document or text"),
-}
+)
 
 
 def sections() -> dict[str, str]:
@@ -60,7 +60,7 @@ def test_nothing_that_looks_like_a_test_is_misspelled() -> None:
 
 
 def test_every_adversary_has_what_remains() -> None:
-    assert set(sections()) >= ADVERSARIES
+    assert set(sections()) >= set(ADVERSARIES)
     assert [name for name in ADVERSARIES if "**Remains**: " not in sections()[name]] == []
 
 
