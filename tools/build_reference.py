@@ -90,7 +90,7 @@ _HOME = """## The `home` object of a node
 | `provider` | `issuer`, `client_id`, `client_secret` (null: public), `scope`, `algorithm`, `userinfo` (identity.md) |
 | `claims` | `affiliation`, `role`, `clearance`, maybe `registrar`, `purposes`: `claim` and `rules`, `is` → `becomes` |
 | `claims_file` | instead of `claims`: a file with the same object and `mapping_version` 1, relative to `data_dir` |
-| `token_exchange` | `audience` of the tokens that scripts exchange for a session; without it none are exchanged |
+| `token_exchange` | `audience` of the tokens that scripts exchange for a session; not the `client_id`; absent: none |
 | `coordinators` | ids of coordinators, asked in this order until one answers |
 | `session_idle_s`, `session_absolute_s` | lifetimes of a session |
 | `question_deadline_ms` | how long one question may take |

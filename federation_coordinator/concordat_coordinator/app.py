@@ -39,6 +39,7 @@ from concordat_trust.bundle.fetcher import HttpFetcher
 from concordat_trust.bundle.poll import BundlePoller
 from concordat_trust.directory import KeyDirectory, KeyUse
 from concordat_trust.errors import ConcordatError, RefusedDocument
+from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.reloading_key import ReloadingKey
 
@@ -234,6 +235,8 @@ async def _keep_current(coordinator: Coordinator) -> None:
             coordinator.adopt(await coordinator.poller.polled())
         except ConcordatError as error:
             _log.warning("bundle poll failed: %s", error.code)
+        except Exception as error:  # noqa: BLE001  # whatever a mirror brought about, the next poll must come
+            _log.error("bundle poll failed: %s", without_texts(error))
 
 
 class _Server(uvicorn.Server):

@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from concordat_node.home.errors import HomeSettingsInvalid
 from concordat_node.home.exchange import EXCHANGED_SESSION_S, GRANT_TYPE, SUBJECT_TOKEN_AGE_MAX_S, SUBJECT_TYPES
 from concordat_node.home.login_store import LOGINS_PER_PERSON_MAX
 from concordat_node.home.settings import parse_home_settings
+from concordat_trust.canonical import JsonObject
 from tests.factories.home import ISSUER, TestHome, home_settings_json, make_home, sign_jws
 from tests.factories.network import NOW
 
@@ -163,3 +165,11 @@ async def test_nothing_is_exchanged_without_an_audience(tmp_path: Path) -> None:
         found = await refusal(script, form(token(at_home)))
     at_home.home.close()
     assert found == (400, "invalid_request", "token_exchange_disabled")
+
+
+def test_the_audience_of_scripts_is_not_that_of_the_login() -> None:
+    settings: JsonObject = {**home_settings_json(), "token_exchange": {"audience": "concordat-home"}}
+    with pytest.raises(HomeSettingsInvalid) as refused:
+        parse_home_settings(settings)
+    assert refused.value.fields["setting"] == "home.token_exchange.audience"
+    assert "client_id" in refused.value.message

@@ -65,17 +65,31 @@ def test_the_bundles_of_the_latest_snapshots_are_remembered() -> None:
     assert seen.contradicted(attestation) is None
 
 
-def test_one_file_is_kept_for_an_organization_and_a_snapshot_and_at_most_so_many(tmp_path: Path) -> None:
+def test_one_file_is_kept_for_an_organization_and_a_snapshot(tmp_path: Path) -> None:
     views, (ours, theirs) = SplitViews(tmp_path), split()
     attestation, bundle = attestation_of(theirs), ours.verify()
     for _ in range(2):
         views.keep(NORTH, attestation, bundle)
     (path,) = views.kept()
     assert path.name == "1-north-hospital.json"
-    for n in range(KEPT_MAX - 1):
-        (tmp_path / f"{n}-x.json").write_bytes(b"")
-    views.keep(OrgId("vitalis"), attestation, bundle)
-    assert len(views.kept()) == KEPT_MAX
+
+
+@pytest.mark.parametrize(("before", "after"), [(KEPT_MAX - 1, KEPT_MAX), (KEPT_MAX, KEPT_MAX)])
+def test_at_most_so_many_are_kept_of_one_organization(tmp_path: Path, before: int, after: int) -> None:
+    views, (ours, theirs) = SplitViews(tmp_path), split()
+    for n in range(before):
+        (tmp_path / f"{n + 100}-{NORTH}.json").write_bytes(b"")
+    views.keep(NORTH, attestation_of(theirs), ours.verify())
+    assert len(views.kept()) == after
+
+
+def test_a_liar_with_many_split_views_leaves_room_for_those_of_others(tmp_path: Path) -> None:
+    views, (ours, theirs) = SplitViews(tmp_path), split()
+    for n in range(40):
+        (tmp_path / f"{n + 100}-vitalis.json").write_bytes(b"")
+        (tmp_path / f"{n + 100}-far-{NORTH}.json").write_bytes(b"")
+    views.keep(NORTH, attestation_of(theirs), ours.verify())
+    assert tmp_path / f"1-{NORTH}.json" in views.kept()
 
 
 def test_what_proves_nothing_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

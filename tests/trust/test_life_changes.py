@@ -262,6 +262,15 @@ def test_keyholders_replace_a_lost_organization_key_and_the_old_one_signs_nothin
     world.rotate("vitalis", generation=3, entity=2)
 
 
+def test_the_issuer_of_visas_outlasts_the_organization_key() -> None:
+    world = living("north-hospital", "vitalis")
+    world.rotate("vitalis", generation=2, visa_issuer=issuer_metadata(VITALIS_ISSUER, [rsa_jwk("vitalis-1")]))
+    published = world.bundle().member(VITALIS).visa_issuer
+    world.by_quorum("replace_key", member=VITALIS, application=world.apply_for_key("vitalis", generation=3))
+    assert published is not None
+    assert world.bundle().member(VITALIS).visa_issuer == published
+
+
 def test_a_key_application_changes_nothing_else() -> None:
     world = living("north-hospital", "vitalis")
     application = world.apply_for_key("vitalis", generation=2)

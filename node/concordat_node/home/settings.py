@@ -117,6 +117,9 @@ def _parse(shape: Shape, read: Callable[[str], bytes]) -> HomeSettings:
         exchange_audience=_exchange_audience(shape),
     )
     shape.finish()
+    if settings.exchange_audience == settings.provider.client_id:
+        # Every ID token of a login has this audience: a stolen one could be exchanged for a session.
+        raise shape.refuse("token_exchange.audience", "is the client_id of the login, and scripts need their own")
     return settings
 
 

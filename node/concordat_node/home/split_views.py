@@ -1,7 +1,8 @@
 """Split views that this home node found, each kept as a file with the two signed objects.
 
-A file is written once for each organization and snapshot, named by them, and never changed; at most KEPT_MAX are kept,
-the first ones. `concordat trust verify-split FILE` checks one again, `concordat node doctor` names them.
+A file is written once for each organization and snapshot, named by them, and never changed; at most KEPT_MAX are kept
+of each organization, the first ones, so that one liar leaves room for what others are found to have signed.
+`concordat trust verify-split FILE` checks one again, `concordat node doctor` names them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 
 FOLDER: Final = "split-views"
-KEPT_MAX: Final = 32
+KEPT_MAX: Final = 4
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +31,7 @@ class SplitViews:
     def keep(self, organization: OrgId, attestation: str, bundle: TrustedBundle) -> None:
         """Keep the attestation of `organization` beside the bundle that contradicts it."""
         path = self._folder / f"{bundle.view.snapshot}-{organization}.json"
-        if path.exists() or len(self.kept()) >= KEPT_MAX:
+        if path.exists() or len(self._kept_of(organization)) >= KEPT_MAX:
             return
         try:
             write_atomically(path, split_view_bytes(attestation, bundle))
@@ -42,3 +43,6 @@ class SplitViews:
     def kept(self) -> tuple[Path, ...]:
         """Return the files, sorted by name."""
         return tuple(sorted(self._folder.glob("*.json"))) if self._folder.is_dir() else ()
+
+    def _kept_of(self, organization: OrgId) -> tuple[Path, ...]:
+        return tuple(path for path in self.kept() if path.stem.partition("-")[2] == organization)

@@ -22,6 +22,7 @@ from concordat_node.ledger.outbox import UseOutbox
 from concordat_node.peer.channel import PeerChannel
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.errors import ConcordatError, PeerFailure, RefusedDocument
+from concordat_trust.failure_log import without_texts
 from concordat_trust.ids import OrgId
 from concordat_trust.token_use import USES_MAX, token_uses_body
 
@@ -57,13 +58,15 @@ class UseReporter:
     _patience: dict[OrgId, Patience] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Report every PAUSE_S; a failure of the own disk is told and tried again."""
+        """Report every PAUSE_S; a failure of any kind is told and tried again."""
         while True:
             await asyncio.sleep(PAUSE_S)
             try:
                 await self.report()
             except ConcordatError as error:
                 _log.error("token uses are not reported: %s", error.code)
+            except Exception as error:  # noqa: BLE001  # whatever an issuer brought about, the next report must come
+                _log.error("token uses are not reported: %s", without_texts(error))
 
     async def report(self) -> None:
         """Tell every issuer once of what waits for it. Raises: the storage failures."""

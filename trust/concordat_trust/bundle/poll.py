@@ -53,6 +53,7 @@ from concordat_trust.bundle.updater import ClockedUpdater, Places
 from concordat_trust.bundle.verify import NETWORK_PATH, STATISTICS_PATH, SUSPENDED, SUSPENDED_PATH, verify_bundle
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.errors import ConcordatError
+from concordat_trust.failure_log import without_texts
 
 POLL_INTERVAL_S = 20.0
 POLL_JITTER_S = 4.0
@@ -214,6 +215,8 @@ class BundlePoller:
                 await self.polled()
             except ConcordatError as error:
                 _log.warning("bundle poll failed: %s", error.code)
+            except Exception as error:  # noqa: BLE001  # whatever a mirror brought about, the next poll must come
+                _log.error("bundle poll failed: %s", without_texts(error))
             await asyncio.sleep(POLL_INTERVAL_S + POLL_JITTER_S * (2 * self._jitter() - 1))
 
     def _poll(self, mirror: str, inner: FetcherInterface, deadline_s: float) -> TrustedBundle:

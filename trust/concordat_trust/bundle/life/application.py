@@ -50,7 +50,7 @@ from concordat_trust.bundle.metadata import (
 from concordat_trust.bundle.policy import MemberPolicy, parse_member
 from concordat_trust.bundle.repository import Files
 from concordat_trust.bundle.signing import listed_public_key
-from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX, EntityStatement, verify_statement
+from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX, VISA_ISSUER, EntityStatement, verify_statement
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.bundle.tuf_api import DelegatedRole, Delegations, Key, Targets
 from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
@@ -60,6 +60,7 @@ from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.jwk import public_key_from_jwk, thumbprint
 from concordat_trust.shape import Shape
 from concordat_trust.token_errors import TokenKeyUnknown, TokenSignatureInvalid
+from concordat_trust.visa_issuer import read_visa_issuer
 
 Purpose = Literal["join", "replace_key"]
 TYP: Final = "concordat-application+jwt"
@@ -119,7 +120,8 @@ def apply(
 def apply_for_key(bundle: TrustedBundle, member: OrgId, *, keys: OwnKeys, contact: str, at: int) -> bytes:
     """Return the application of a member that has lost its organization key and made another one.
 
-    `keys.uses` are listed instead of the ones before. Raises: MemberUnknown, MembershipTransitionRefused.
+    `keys.uses` are listed instead of the ones before; what was published of its issuer of visas stays. Raises:
+    MemberUnknown, MembershipTransitionRefused.
     """
     listed = bundle.member(member)
     require(member, standing(bundle, member), "replace_key")
@@ -135,8 +137,18 @@ def apply_for_key(bundle: TrustedBundle, member: OrgId, *, keys: OwnKeys, contac
         keys=keys,
         version=bundle.memory.roles[member] + 1,
         at=at,
+        visa_issuer=_readable_issuer(described),
     )
     return _signed(bundle, "replace_key", policy, role, keys, contact=contact, tests=(), at=at, under=None)
+
+
+def _readable_issuer(described: Shape) -> JsonObject | None:
+    # One that nobody could read counted for nothing, and must not keep its owner from a new key.
+    try:
+        read_visa_issuer(described.object(VISA_ISSUER))
+    except RefusedDocument:
+        return None
+    return described.raw_object(VISA_ISSUER)
 
 
 def _signed(

@@ -62,6 +62,7 @@ def first_role(
     version: int,
     at: int,
     nonce: str | None = None,
+    visa_issuer: JsonObject | None = None,
 ) -> Files:
     """Return the role and the statement of a member with these keys and no others. Raises: StatementEndpointInvalid."""
     statement = sign_statement(
@@ -74,6 +75,7 @@ def first_role(
         issued_at=at,
         expires_at=at + MEMBER_LIFETIME_S,
         nonce=nonce,
+        visa_issuer=visa_issuer,
     )
     return _role(member, statement, keys.entity, version, at)
 
