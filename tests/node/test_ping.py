@@ -45,11 +45,19 @@ class Clock:
 
 
 def door(
-    clock: Callable[[], int] = lambda: NOW, *, network: TestNetwork = NETWORK, per_minute_max: int = 60
+    clock: Callable[[], int] = lambda: NOW,
+    *,
+    network: TestNetwork = NETWORK,
+    per_minute_max: int = 60,
+    checked_per_minute_max: int = 600,
 ) -> PingDoor:
-    key = NETWORK.keys[NORTH]["request"]
     return PingDoor(
-        organization=NORTH, bundle=lambda: network.bundle, key=key, clock=clock, per_minute_max=per_minute_max
+        organization=NORTH,
+        bundle=lambda: network.bundle,
+        key=NETWORK.keys[NORTH]["request"],
+        clock=clock,
+        per_minute_max=per_minute_max,
+        checked_per_minute_max=checked_per_minute_max,
     )
 
 
@@ -167,6 +175,27 @@ def test_so_many_pings_in_a_minute_and_not_one_more() -> None:
     assert code(answered(opened, ping(nonce="a" * 22, at=clock.at))) == "node_overloaded"
     clock.at += 1
     assert code(answered(opened, ping(nonce="b" * 22, at=clock.at))) == ""
+
+
+def test_neither_garbage_nor_a_ping_sent_again_keeps_anybody_out() -> None:
+    opened = door(per_minute_max=2)
+    forged = replace(ping(), headers={**ping().headers, "signature": ping(at=NOW - 1).headers["signature"]})
+    for garbage in (with_body(ping(), b"x"), replace(ping(), headers={}), forged):
+        for _ in range(5):
+            assert code(answered(opened, garbage)) not in ("", "node_overloaded")
+    assert [code(answered(opened, ping())) for _ in range(4)] == ["", *["ping_replayed"] * 3]
+    assert code(answered(opened, ping(nonce="m" * 22))) == ""
+    assert code(answered(opened, ping(nonce="o" * 22))) == "node_overloaded"
+
+
+def test_so_many_are_looked_at_in_a_minute_and_not_one_more() -> None:
+    clock = Clock()
+    opened = door(clock, checked_per_minute_max=3)
+    garbage = with_body(ping(), b"x")
+    assert [code(answered(opened, garbage)) for _ in range(4)] == ["content_digest_mismatch"] * 3 + ["node_overloaded"]
+    assert code(answered(opened, ping())) == "node_overloaded"
+    clock.at += MINUTE_S
+    assert code(answered(opened, ping(at=clock.at))) == ""
 
 
 def test_a_suspended_node_and_one_without_a_bundle_answer_no_ping() -> None:

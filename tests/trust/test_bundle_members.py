@@ -11,7 +11,7 @@ from concordat_trust import jose
 from concordat_trust.bundle.files import BundleFiles
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.repository import MemberProfile, sign_member, sign_role
-from concordat_trust.bundle.statement import STATEMENT_TYPE, listed_key
+from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX, STATEMENT_TYPE, listed_key
 from concordat_trust.bundle.tuf_api import Delegations
 from concordat_trust.canonical import Json, JsonObject, parse_object
 from concordat_trust.directory import KeyUnknown, KeyUse, OrganizationSuspended
@@ -158,6 +158,21 @@ def test_a_token_of_another_type_is_no_statement() -> None:
 @pytest.mark.parametrize("data", [b"", b"a.b.c", b"\xff.\xff.\xff", b"x" * 16_385])
 def test_bytes_that_are_no_token_are_refused(data: bytes) -> None:
     assert only_closed(with_statement(Repository(), data)) == "statement_malformed"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_statement_longer_than_it_may_be_closes_its_member_unread_and_is_kept_by_nobody(is_there: bool) -> None:
+    def files_of(length: int) -> Repository:
+        repo = with_statement(Repository(), b"x" * length)
+        if not is_there and length > STATEMENT_BYTES_MAX:
+            for name in [n for n in repo.files if n.startswith("targets/members/north-hospital/")]:
+                del repo.files[name]
+        return repo
+
+    for length, is_kept in ((STATEMENT_BYTES_MAX, True), (STATEMENT_BYTES_MAX + 1, False), (7_999_999, False)):
+        repo = files_of(length)
+        assert only_closed(repo) == "statement_malformed"
+        assert ("targets/members/north-hospital/entity.jwt" in repo.verify().files) is is_kept
 
 
 @pytest.mark.parametrize("claim", ["iss", "sub"])

@@ -17,6 +17,7 @@ from concordat_trust.bundle.errors import (
 )
 from concordat_trust.bundle.metadata import DAY_S
 from concordat_trust.bundle.poll import MIRROR_DEADLINE_S, POLL_INTERVAL_S, POLL_JITTER_S, BundlePoller
+from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX
 from concordat_trust.bundle.tuf_api import MetaFile, Snapshot
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.ids import OrgId
@@ -24,6 +25,7 @@ from tests.factories.mirror import MIRROR, MemoryMirror, Mirrors
 from tests.factories.network import NOW, make_network
 from tests.factories.repository import Repository, expires
 from tests.trust.bundle_attacks import ATTACKS, Attack
+from tests.trust.test_bundle_members import with_statement
 
 NORTH = OrgId("north-hospital")
 
@@ -117,6 +119,15 @@ def test_a_member_with_an_expired_role_does_not_stop_the_network(party: Party) -
     bundle = party.poller.poll()
     assert bundle.organizations == ("alma-university", "north-hospital")
     assert bundle.unusable[OrgId("vitalis")].code == "statement_expired"
+
+
+def test_a_statement_longer_than_it_may_be_is_not_fetched(tmp_path: Path) -> None:
+    party = Party(tmp_path, with_statement(Repository(), b"x" * (STATEMENT_BYTES_MAX + 1)))
+    bundle = party.poller.poll()
+    assert bundle.unusable[NORTH].code == "statement_malformed"
+    fetched = [name for name in party.mirror.asked if name.startswith("targets/members/")]
+    assert len(fetched) == len(bundle.network.members) - 1
+    assert not any(NORTH in name for name in fetched)
 
 
 def test_a_failed_poll_keeps_the_last_good_copy_until_it_expires(party: Party) -> None:

@@ -3,7 +3,9 @@
 Rules of this file:
 
 * Strangers may knock here, so it is bounded: so many pings in a minute for everybody together, each answered once, with
-  one signature check and one signature. Beyond the limit it is `node_overloaded`.
+  one signature. Beyond the limit it is `node_overloaded`.
+* Only what is a new ping with a good signature counts towards that. Whatever else is sent costs at most one signature
+  check, and of these there are many more in a minute: who sends garbage keeps nobody out, and the work has an end.
 * Nothing of a record, of a person or of a policy is touched, and nothing is written to the disk.
 """
 
@@ -27,6 +29,7 @@ from concordat_trust.request_signature import CREATED_WINDOW_S, authority_of
 from concordat_trust.wire.transport import WireRequest, WireResponse
 
 PINGS_PER_MINUTE_MAX = 60
+CHECKED_PER_MINUTE_MAX = 6_000
 MINUTE_S = 60
 REMEMBERED_S = 2 * CREATED_WINDOW_S
 """A ping older than that is refused by its time."""
@@ -44,13 +47,14 @@ class PingDoor:
         key: Signer,
         clock: Callable[[], int],
         per_minute_max: int = PINGS_PER_MINUTE_MAX,
+        checked_per_minute_max: int = CHECKED_PER_MINUTE_MAX,
     ) -> None:
         self._organization = organization
         self._bundle = bundle
         self._key = key
         self._clock = clock
-        self._per_minute_max = per_minute_max
-        self._times: deque[int] = deque(maxlen=per_minute_max)
+        self._answered: deque[int] = deque(maxlen=per_minute_max)
+        self._checked: deque[int] = deque(maxlen=checked_per_minute_max)
         self._seen: OrderedDict[Ping, int] = OrderedDict()
 
     async def handle(self, request: WireRequest) -> WireResponse:
@@ -77,17 +81,12 @@ class PingDoor:
         bundle, now = self._bundle(), self._clock()
         if bundle is None or bundle.expires_at <= now:
             raise BundleStale
-        self._count(now)
+        _count(self._checked, now)
         require_standing(bundle, self._organization)
         authority = authority_of(bundle.member(self._organization).endpoint)
         ping = verify_ping(request, authority=authority, network=bundle.network.id, now=now)
         self._consume(ping, now)
         return make_pong(ping, key=self._key, organization=self._organization, directory=bundle, now=now)
-
-    def _count(self, now: int) -> None:
-        if len(self._times) == self._per_minute_max and now - self._times[0] < MINUTE_S:
-            raise NodeOverloaded(questions_max=self._per_minute_max)
-        self._times.append(now)
 
     def _consume(self, ping: Ping, now: int) -> None:
         # No more can be remembered than were counted in REMEMBERED_S, so this is bounded too.
@@ -95,4 +94,11 @@ class PingDoor:
             self._seen.popitem(last=False)
         if ping in self._seen:
             raise PingReplayed
+        _count(self._answered, now)
         self._seen[ping] = now
+
+
+def _count(times: deque[int], now: int) -> None:
+    if len(times) == times.maxlen and now - times[0] < MINUTE_S:
+        raise NodeOverloaded(questions_max=len(times))
+    times.append(now)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from concordat_trust.bundle.errors import (
     BundleExpired,
@@ -39,15 +40,18 @@ from concordat_trust.bundle.metadata import (
     verify_target,
 )
 from concordat_trust.bundle.policy import MemberKind, MemberPolicy, NetworkPolicy
-from concordat_trust.bundle.statement import EntityStatement, verify_statement
+from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX, EntityStatement, verify_statement
 from concordat_trust.bundle.trusted import Member
 from concordat_trust.bundle.tuf_api import Targets
 from concordat_trust.ids import KeyId, OrgId
 
 
+MEMBERS: Final = "members/"
+
+
 def statement_path(member: str) -> str:
     """Return the target path of a member's entity statement."""
-    return f"members/{member}/entity.jwt"
+    return f"{MEMBERS}{member}/entity.jwt"
 
 
 @dataclass(slots=True)
@@ -118,7 +122,8 @@ def read_members(
 def _statement(files: BundleFiles, top: TopLevel, policy: MemberPolicy, role: Targets, at: int) -> EntityStatement:
     member = policy.id
     listed = role.targets.get(statement_path(member))
-    if listed is not None:
+    is_too_long = listed is not None and listed.length > STATEMENT_BYTES_MAX
+    if listed is not None and not is_too_long:
         # Also of a role that has run out: an archive keeps it, so that its owner can renew what it says there.
         files.find_target(statement_path(member), listed.hashes.get("sha256", ""))
     try:
@@ -131,6 +136,9 @@ def _statement(files: BundleFiles, top: TopLevel, policy: MemberPolicy, role: Ta
     path = statement_path(member)
     if path not in role.targets or role.delegations is not None:
         raise StatementMalformed(member=member, problem="its role lists no statement, or delegates further")
+    if is_too_long:
+        # Nobody has to fetch it, keep it or pass it on: it closes its member whether it is there or not.
+        raise StatementMalformed(member=member, problem=f"it has more than {STATEMENT_BYTES_MAX} bytes")
     data = verify_target(files, path, role.targets[path])
     delegations = top.targets.delegations
     key_ids = top.targets.get_delegated_role(member).keyids

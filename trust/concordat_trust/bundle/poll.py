@@ -36,9 +36,10 @@ from concordat_trust.bundle.errors import (
 )
 from concordat_trust.bundle.fetcher import HttpFetcher, RecordingFetcher
 from concordat_trust.bundle.files import TARGETS
-from concordat_trust.bundle.members import statement_path
+from concordat_trust.bundle.members import MEMBERS, statement_path
 from concordat_trust.bundle.memory import BundleMemory
 from concordat_trust.bundle.metadata import BYTES_MAX, parse_metadata
+from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX
 from concordat_trust.bundle.store import archive_bytes, read_archive, read_repository, write_atomically
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.bundle.tuf_api import Targets
@@ -275,7 +276,9 @@ class BundlePoller:
         for path in self._target_paths():
             try:
                 listed = updater.get_targetinfo(path)
-                if listed is not None and updater.find_cached_target(listed) is None:
+                if listed is None or _is_too_long(path, listed.length):
+                    continue
+                if updater.find_cached_target(listed) is None:
                     updater.download_target(listed)
             except (RepositoryError, DownloadHTTPError, DownloadLengthMismatchError):
                 # One member's fault, or a mirror that withholds: our verifier tells the two apart.
@@ -307,6 +310,11 @@ class BundlePoller:
         self._memory = bundle.memory
         self._current = bundle
         return bundle
+
+
+def _is_too_long(path: str, length: int) -> bool:
+    # What the verifier refuses unread needs no fetching: one member must not make everybody fetch megabytes.
+    return path.startswith(MEMBERS) and length > STATEMENT_BYTES_MAX
 
 
 def _with_slash(address: str) -> str:
