@@ -63,9 +63,9 @@ def metadata() -> dict[str, JsonObject]:
     }
 
 
-def issuers() -> dict[str, VisaIssuer]:
+def issuers() -> dict[str, tuple[VisaIssuer, ...]]:
     published = {org: read_visa_issuer(Shape(value, "m")) for org, value in metadata().items()}
-    return {item.issuer: item.of(NORTH if org == NORTH else VITALIS) for org, item in published.items()}
+    return {item.issuer: (item.of(NORTH if org == NORTH else VITALIS),) for org, item in published.items()}
 
 
 def visa_object(**changes: Any) -> dict[str, Any]:

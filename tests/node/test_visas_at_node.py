@@ -116,6 +116,19 @@ async def test_a_visa_that_is_refused_opens_nothing_and_refuses_nothing(
     assert [record.getMessage() for record in caplog.records] == [f"visas of alma-university: {code}"]
 
 
+async def test_who_copies_issuer_and_keys_keeps_no_grant_from_the_owners_node(
+    opa: OpaPolicyEngine,
+) -> None:
+    north = metadata()[NORTH]
+    network = make_network((HOME, NORTH, "vitalis"), visa_issuers={HOME: north, NORTH: north})
+    assert next(iter(network.bundle.visa_issuers[str(north["issuer"])])).organization == HOME
+    node = make_node(network, "north-hospital", (AGREEMENT, make_asset("a", ATTRIBUTES)), engine=opa)
+    part = Part(visas=sealed(make_visa())).canonical()
+    asked = asking(network, QUESTION, part=part, claims=ANALYST, token_id=TOKEN)
+    (result,) = _results(answer_of(await node.handle(asked.request())))
+    assert result["level"] == "FULL"
+
+
 async def test_what_another_organization_signs_opens_nothing_here(node: TestNode) -> None:
     link = visa_object(type="LinkedIdentities", value=f"{PERSON[1]},{PERSON[0]}")
     by_vitalis: dict[str, Any] = {"iss": VITALIS_ISSUER, "sub": "v-7", "key": "vitalis-1"}

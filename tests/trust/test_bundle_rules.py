@@ -26,8 +26,9 @@ from concordat_trust.bundle.rules import RULES, Rule, judge
 from concordat_trust.canonical import JsonObject
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import OrgId
-from tests.factories.network import NOW
+from tests.factories.network import NOW, make_network
 from tests.factories.repository import Repository, expires
+from tests.factories.visas import metadata as visa_metadata
 from tests.trust.bundle_attacks import ATTACKS
 from tests.trust.test_bundle_members import NORTH, VITALIS, inner, listed, node, republish
 
@@ -126,6 +127,11 @@ def other_kind() -> tuple[Repository, int]:
     return republish(lambda c: inner(c, "metadata").update(concordat_coordinator={}), member=VITALIS), NOW
 
 
+def shared_visa_issuer() -> tuple[Repository, int]:
+    north = visa_metadata()[NORTH]
+    return Repository(make_network(visa_issuers={NORTH: north, VITALIS: north})), NOW
+
+
 def _keys(claims: JsonObject) -> JsonObject:
     return inner(node(claims), "keys")
 
@@ -158,6 +164,7 @@ BREAKS: dict[str, Callable[[], tuple[Repository, int]]] = {
     "BR-26": lambda: (republish(lambda c: c.update(iat=NOW + 31), member=VITALIS), NOW),
     "BR-27": long_role,
     "BR-28": lambda: (republish(lambda c: node(c).update(endpoint="http://vitalis.example"), member=VITALIS), NOW),
+    "BR-29": shared_visa_issuer,
 }
 
 

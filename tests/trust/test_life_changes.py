@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from concordat_trust.bundle.life import application
 from concordat_trust.bundle.life.application import apply
 from concordat_trust.bundle.life.approval import Approval, PartialSignature, parse_approval, sign_documents
 from concordat_trust.bundle.life.change import CHANGE_AGE_MAX_S, CLOCK_LEEWAY_S, prepare, propose
 from concordat_trust.bundle.life.difference import differences, founding_words
 from concordat_trust.bundle.life.founding import Founding, prepare_founding
-from concordat_trust.bundle.life.own_role import rotate
+from concordat_trust.bundle.life.own_role import first_role, rotate
 from concordat_trust.bundle.life.parts import PublicPart
 from concordat_trust.bundle.life.publishing import (
     OwnRole,
@@ -29,7 +31,7 @@ from concordat_trust.bundle.policy import MayAssert
 from concordat_trust.bundle.repository import sign_suspended
 from concordat_trust.bundle.trusted import VERIFIED, TrustedBundle
 from concordat_trust.bundle.verify import verify_bundle
-from concordat_trust.canonical import canonical_bytes, parse_object
+from concordat_trust.canonical import JsonObject, canonical_bytes, parse_object
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import OrgId
 from concordat_trust.node_sealing import node_sealing_key
@@ -412,11 +414,44 @@ def test_an_organization_publishes_its_issuer_of_visas_alone_and_keeps_it() -> N
     world = living("north-hospital", "vitalis")
     issuer = issuer_metadata(VITALIS_ISSUER, [rsa_jwk("vitalis-1")])
     world.rotate("vitalis", generation=2, visa_issuer=issuer)
-    assert world.bundle().visa_issuers[VITALIS_ISSUER].organization == VITALIS
+    assert [claim.organization for claim in world.bundle().visa_issuers[VITALIS_ISSUER]] == [VITALIS]
     world.rotate("vitalis", generation=3)
     assert VITALIS_ISSUER in world.bundle().visa_issuers
     wrong = {"issuer": "http://visas.example", "jwks": {"keys": []}}
     assert refused(lambda: world.rotate("vitalis", generation=4, visa_issuer=wrong)).code == "document_malformed"
+
+
+def squatter() -> JsonObject:
+    return issuer_metadata(VITALIS_ISSUER, [rsa_jwk("north-2")])
+
+
+def test_a_visa_issuer_that_another_member_has_cannot_be_claimed() -> None:
+    world = living("north-hospital", "vitalis")
+    world.rotate("vitalis", generation=2, visa_issuer=issuer_metadata(VITALIS_ISSUER, [rsa_jwk("vitalis-1")]))
+    error = refused(lambda: world.rotate("north-hospital", generation=2, visa_issuer=squatter()))
+    assert (error.code, error.fields["owner"]) == ("statement_visa_issuer_shared", VITALIS)
+    world.suspend("vitalis", by="one-one")
+    world.rotate("north-hospital", generation=2, visa_issuer=squatter())
+
+
+def test_who_is_claimed_against_goes_on_renewing() -> None:
+    world = living("north-hospital", "vitalis")
+    world.rotate("vitalis", generation=2, visa_issuer=issuer_metadata(VITALIS_ISSUER, [rsa_jwk("vitalis-1")]))
+    world.suspend("vitalis", by="one-one")
+    world.rotate("north-hospital", generation=2, visa_issuer=squatter())
+    world.by_quorum("reinstate", member=VITALIS)
+    assert [finding.code for finding in world.bundle().findings] == ["statement_visa_issuer_shared"]
+    world.rotate("vitalis", generation=3)
+    assert len(world.bundle().visa_issuers[VITALIS_ISSUER]) == 2
+
+
+def test_an_application_that_claims_the_visa_issuer_of_a_member_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = living("north-hospital", "vitalis")
+    world.rotate("vitalis", generation=2, visa_issuer=issuer_metadata(VITALIS_ISSUER, [rsa_jwk("vitalis-1")]))
+    invitation = world.invite("new-one")
+    monkeypatch.setattr(application, "first_role", partial(first_role, visa_issuer=squatter()))
+    error = refused(lambda: world.apply("new-one", invitation))
+    assert (error.code, error.fields["owner"]) == ("statement_visa_issuer_shared", VITALIS)
 
 
 def test_a_statement_is_renewed_with_the_keys_it_has() -> None:

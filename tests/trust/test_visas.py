@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import b64u, unb64u
+from concordat_trust.ids import OrgId
 from concordat_trust.shape import DocumentMalformed, Shape
 from concordat_trust.visa_conditions import ALTERNATIVES_MAX, CLAUSES_MAX, PATTERN_MAX, matches_pattern
 from concordat_trust.visa_errors import PassportTooLarge, VisaRefused
-from concordat_trust.visa_issuer import KEYS_MAX, issuer_metadata, read_visa_issuer
+from concordat_trust.visa_issuer import KEYS_MAX, issuer_metadata, own_first, read_visa_issuer
 from concordat_trust.visas import KINDS, LEEWAY_S, VISA_CHARS_MAX, VISAS_MAX, VerifiedPassport, VisaFact, verify_visas
 from tests.factories.answers import NORTH, VITALIS
 from tests.factories.network import NOW, make_network
@@ -299,21 +301,58 @@ def test_a_pattern_is_read_as_the_obvious_recursion_reads_it(pattern: str, text:
 
 def test_the_bundle_says_who_issues_visas() -> None:
     bundle = make_network(visa_issuers=metadata()).bundle
-    assert {url: issuer.organization for url, issuer in bundle.visa_issuers.items()} == {
+    assert {url: issuer.organization for url, (issuer,) in bundle.visa_issuers.items()} == {
         NORTH_ISSUER: NORTH,
         VITALIS_ISSUER: VITALIS,
     }
     assert verify_visas([make_visa()], issuers=bundle.visa_issuers, person=PERSON, now=NOW).facts
 
 
-def test_of_two_members_that_claim_one_issuer_the_one_admitted_earlier_has_it() -> None:
-    theirs: dict[str, JsonObject] = {
-        NORTH: metadata()[NORTH],
-        VITALIS: issuer_metadata(NORTH_ISSUER, [rsa_jwk("vitalis-1")]),
-    }
-    bundle = make_network(visa_issuers=theirs).bundle
-    assert bundle.visa_issuers[NORTH_ISSUER].organization == NORTH
-    assert len(bundle.visa_issuers) == 1
+ALMA = OrgId("alma-university")
+
+
+def claimed_twice(*theirs: JsonObject) -> TrustedBundle:
+    """Return a bundle in which alma-university, admitted first, claims the address of North Hospital."""
+    mine: dict[str, JsonObject] = {NORTH: metadata()[NORTH], ALMA: issuer_metadata(NORTH_ISSUER, [*theirs])}
+    return make_network((ALMA, NORTH), visa_issuers=mine).bundle
+
+
+def test_who_claims_the_address_of_another_earlier_takes_no_visa_from_it() -> None:
+    bundle = claimed_twice(rsa_jwk("vitalis-1"))
+    assert [claim.organization for claim in bundle.visa_issuers[NORTH_ISSUER]] == [ALMA, NORTH]
+    (fact,) = verify_visas([make_visa()], issuers=bundle.visa_issuers, person=PERSON, now=NOW).facts
+    assert fact.organization == NORTH
+
+
+def test_another_key_under_the_same_kid_takes_no_visa_either() -> None:
+    bundle = claimed_twice({**ec_jwk("another"), "kid": "north-1"})
+    (fact,) = verify_visas([make_visa()], issuers=bundle.visa_issuers, person=PERSON, now=NOW).facts
+    assert fact.organization == NORTH
+
+
+def test_a_visa_at_a_claimed_address_is_the_word_of_whose_key_signed_it() -> None:
+    theirs = issuer_metadata(NORTH_ISSUER, [rsa_jwk("vitalis-1")], subject_issuers=(IDP,))
+    bundle = make_network((ALMA, NORTH), visa_issuers={NORTH: metadata()[NORTH], ALMA: theirs}).bundle
+    forged = make_visa(key="vitalis-1")
+    (fact,) = verify_visas([forged], issuers=bundle.visa_issuers, person=PERSON, now=NOW).facts
+    assert fact.organization == ALMA
+
+
+def test_of_a_copied_key_a_node_believes_its_own_organization_first() -> None:
+    mine: dict[str, JsonObject] = {NORTH: metadata()[NORTH], ALMA: metadata()[NORTH]}
+    issuers_there = own_first(make_network((ALMA, NORTH), visa_issuers=mine).bundle.visa_issuers, NORTH)
+    (fact,) = verify_visas([make_visa()], issuers=issuers_there, person=PERSON, now=NOW).facts
+    assert fact.organization == NORTH
+
+
+def test_an_address_that_two_claim_is_told_in_the_findings() -> None:
+    (finding,) = claimed_twice(rsa_jwk("vitalis-1")).findings
+    assert (finding.code, finding.fields["member"], finding.fields["owner"]) == (
+        "statement_visa_issuer_shared",
+        NORTH,
+        ALMA,
+    )
+    assert make_network(visa_issuers=metadata()).bundle.findings == ()
 
 
 def test_a_suspended_organization_issues_no_visas() -> None:

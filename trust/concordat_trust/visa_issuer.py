@@ -5,6 +5,8 @@ Rules of this file:
 * They stand in the organization's entity statement (`metadata.ga4gh_visa_issuer`) and come from there alone: `jku`,
   discovery and key sets on the web are never read.
 * ES256 over P-256 and RS256 with at least 2048 bits; every key has a `kid`, and no two share one.
+* Nobody can prove an address from here, so several members may claim one. Each visa is then the word of the member
+  whose key signed it: whoever claims another's address takes nothing from it. The bundle tells of it (BR-29).
 * `subject_issuers` names the identity providers whose subjects this issuer's visas speak of; without it a visa speaks
   of a subject of its own issuer, and needs a LinkedIdentities visa to be somebody's.
 """
@@ -62,6 +64,15 @@ class VisaIssuer:
     organization: OrgId
     keys: Mapping[str, VisaKey]
     subject_issuers: frozenset[str] = frozenset()
+
+
+VisaIssuers = Mapping[str, tuple[VisaIssuer, ...]]
+"""By issuer address all members that claim it; of two that list one key, the first counts."""
+
+
+def own_first(issuers: VisaIssuers, organization: OrgId) -> VisaIssuers:
+    """Return the same issuers, at each address the claim of `organization` before those of others."""
+    return {url: tuple(sorted(them, key=lambda it: it.organization != organization)) for url, them in issuers.items()}
 
 
 def read_visa_issuer(shape: Shape) -> PublishedIssuer:

@@ -5,6 +5,7 @@ Rules of this file, in the order in which they are applied to each visa:
 1. Size and form: one compact JWS in canonical base64url, JSON without duplicate keys. A `jku` may stand in the header
    and is not looked at; `crit`, `jwk`, `x5c` and `x5u` refuse the visa.
 2. The algorithm is ES256 or RS256, and that of the key. The key is found by (issuer, kid) among those of the bundle.
+   Of several members that claim the issuer, it is the word of the first whose key signed the visa.
 3. Signature, then `exp` and `iat`: each visa has its own end.
 4. Identity: the visa is about the person, or about an identity that LinkedIdentities visas of the same organization
    join with the person's. No organization can give away what another one's visas say.
@@ -47,7 +48,7 @@ from concordat_trust.visa_errors import (
     VisaRefused,
     VisaSignatureInvalid,
 )
-from concordat_trust.visa_issuer import VisaIssuer, VisaKey
+from concordat_trust.visa_issuer import VisaIssuer, VisaIssuers, VisaKey
 
 VISAS_MAX: Final = 50
 VISA_CHARS_MAX: Final = 8_192
@@ -122,9 +123,7 @@ class VerifiedPassport:
         return tuple(sorted({visa.fact for visa in self.visas}))
 
 
-def verify_visas(
-    visas: Sequence[str], *, issuers: Mapping[str, VisaIssuer], person: Identity, now: int
-) -> VerifiedPassport:
+def verify_visas(visas: Sequence[str], *, issuers: VisaIssuers, person: Identity, now: int) -> VerifiedPassport:
     """Return what these visas say of `person` at `now`. Raises: PassportTooLarge; nothing for a single bad visa."""
     if len(visas) > VISAS_MAX or any(len(visa) > VISA_CHARS_MAX for visa in visas):
         raise PassportTooLarge(visas_max=VISAS_MAX, chars_max=VISA_CHARS_MAX)
@@ -139,26 +138,35 @@ def verify_visas(
     return VerifiedPassport(tuple(_with_conditions_met(ours, refused)), tuple(refused))
 
 
-def verify_visa(visa: str, *, issuers: Mapping[str, VisaIssuer], now: int) -> VerifiedVisa:
+def verify_visa(visa: str, *, issuers: VisaIssuers, now: int) -> VerifiedVisa:
     """Return one visa after the rules 1 to 3, before anybody is compared. Raises: leaves of VisaRefused."""
     header, claims = _read(visa)
-    algorithm, issuer_url, subject = header.get("alg"), _text(claims, "iss"), _text(claims, "sub")
-    if algorithm not in ALGORITHMS:
+    issuer_url, subject = _text(claims, "iss"), _text(claims, "sub")
+    if header.get("alg") not in ALGORITHMS:
         raise VisaAlgorithm
-    issuer = issuers.get(issuer_url)
-    if issuer is None:
-        raise VisaIssuerUnknown
-    key_id = header.get("kid")
-    key = issuer.keys.get(key_id) if isinstance(key_id, str) else None
-    if key is None:
-        raise VisaKeyUnknown
-    if key.algorithm != algorithm:
-        raise VisaAlgorithm
-    _check_signature(visa, key)
+    issuer = _signer(visa, header, issuers.get(issuer_url, ()))
     expires_at = _check_times(claims, now)
     fact, conditions = _visa_object(claims, issuer_url, issuer, expires_at)
     identities = frozenset((url, subject) for url in {issuer_url, *issuer.subject_issuers})
     return VerifiedVisa(visa, identities, fact, conditions)
+
+
+def _signer(visa: str, header: Mapping[str, object], claimants: Sequence[VisaIssuer]) -> VisaIssuer:
+    """Return the first of those that claim the address whose key signed the visa. Raises: leaves of VisaRefused."""
+    if not claimants:
+        raise VisaIssuerUnknown
+    listed = [
+        (issuer, key) for issuer in claimants for key_id, key in issuer.keys.items() if key_id == header.get("kid")
+    ]
+    if not listed:
+        raise VisaKeyUnknown
+    fitting = [(issuer, key) for issuer, key in listed if key.algorithm == header.get("alg")]
+    if not fitting:
+        raise VisaAlgorithm
+    for issuer, key in fitting:
+        if _is_signed_with(visa, key):
+            return issuer
+    raise VisaSignatureInvalid
 
 
 def unverified_issuer(visa: str) -> str:
@@ -196,19 +204,20 @@ def _object(text: str, field: str) -> dict[str, object]:
     return value
 
 
-def _check_signature(visa: str, key: VisaKey) -> None:
+def _is_signed_with(visa: str, key: VisaKey) -> bool:
     signed, _, signature_text = visa.rpartition(".")
     try:
         signature, data = unb64u(signature_text), signed.encode("ascii")
         if isinstance(key.key, ec.EllipticCurvePublicKey):
             if len(signature) != 64:
-                raise VisaSignatureInvalid
+                return False
             r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
             key.key.verify(encode_dss_signature(r, s), data, ec.ECDSA(SHA256()))
         else:
             key.key.verify(signature, data, padding.PKCS1v15(), SHA256())
-    except (InvalidSignature, RefusedDocument) as error:
-        raise VisaSignatureInvalid from error
+    except (InvalidSignature, RefusedDocument):
+        return False
+    return True
 
 
 def _check_times(claims: Mapping[str, object], now: int) -> int:

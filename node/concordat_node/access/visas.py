@@ -17,6 +17,7 @@ from concordat_trust.ids import OrgId
 from concordat_trust.question import Part
 from concordat_trust.sealed_visas import VisasContext, open_visas
 from concordat_trust.sealing import SealBroken, SealingKey
+from concordat_trust.visa_issuer import own_first
 from concordat_trust.visas import VisaFact, verify_visas
 
 _log = logging.getLogger("concordat.node.access")
@@ -34,7 +35,8 @@ def visa_facts(
     except SealBroken as error:
         _log.info("visas of %s: %s", admitted.token.issuer, error.code)
         return ()
-    passport = verify_visas(carried.visas, issuers=admitted.bundle.visa_issuers, person=carried.person, now=now)
+    issuers = own_first(admitted.bundle.visa_issuers, organization)
+    passport = verify_visas(carried.visas, issuers=issuers, person=carried.person, now=now)
     for code in sorted({error.code for error in passport.refused}):
         _log.info("visas of %s: %s", admitted.token.issuer, code)
     return passport.facts

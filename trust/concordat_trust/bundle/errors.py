@@ -234,6 +234,12 @@ class StatementKeyUnproven(StatementRefused):
     hint = "Sign the statement again with the private keys at hand; each listed key signs who uses it and for what."
 
 
+class StatementVisaIssuerShared(StatementRefused):
+    code = "statement_visa_issuer_shared"
+    sentence = "{member} claims the visa issuer {issuer} that {owner} already has."
+    hint = "Visas count as those of the member whose key signed them; the keyholders must find out whose address it is."
+
+
 class SuspensionReasonInvalid(OperatorError):
     code = "suspension_reason_invalid"
     sentence = "A suspension needs a reason: one line of 1 to {length_max} printable characters."

@@ -29,6 +29,7 @@ from concordat_trust.bundle.errors import (
     StatementLifetime,
     StatementMalformed,
     StatementRefused,
+    StatementVisaIssuerShared,
 )
 from concordat_trust.bundle.files import BundleFiles
 from concordat_trust.bundle.metadata import (
@@ -44,7 +45,6 @@ from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX, EntityStatemen
 from concordat_trust.bundle.trusted import Member
 from concordat_trust.bundle.tuf_api import Targets
 from concordat_trust.ids import KeyId, OrgId
-
 
 MEMBERS: Final = "members/"
 
@@ -91,6 +91,18 @@ class Members:
         """BR-11. Raises: StatementEndpointShared."""
         if authority in self.endpoint_owners:
             raise StatementEndpointShared(member=member, owner=self.endpoint_owners[authority])
+
+    def shared_issuers(self) -> tuple[StatementVisaIssuerShared, ...]:
+        """Return an alarm for each claim of a visa issuer that a usable member admitted earlier has (BR-29)."""
+        owners: dict[str, OrgId] = {}
+        found: list[StatementVisaIssuerShared] = []
+        usable = set(self.usable("organization"))
+        for member in self.found.values():
+            if member.visa_issuer is not None and member.id in usable:
+                issuer = member.visa_issuer.issuer
+                if owners.setdefault(issuer, member.id) != member.id:
+                    found.append(StatementVisaIssuerShared(member=member.id, issuer=issuer, owner=owners[issuer]))
+        return tuple(found)
 
     def name_suspended(self) -> None:
         """Let the request keys of suspended members name them, so that a refusal can say why; owned ones stay."""

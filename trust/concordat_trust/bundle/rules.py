@@ -127,6 +127,12 @@ RULES: Final = (
         errors.StatementEndpointInvalid,
         "the member",
     ),
+    Rule(
+        "BR-29",
+        "An address of a visa issuer is claimed by one member alone.",
+        errors.StatementVisaIssuerShared,
+        "nothing",
+    ),
 )
 
 

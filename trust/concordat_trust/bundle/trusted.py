@@ -17,7 +17,7 @@ from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, Organiz
 from concordat_trust.errors import RefusedDocument
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.text import TermStatistics
-from concordat_trust.visa_issuer import PublishedIssuer, VisaIssuer
+from concordat_trust.visa_issuer import PublishedIssuer, VisaIssuer, VisaIssuers
 
 VERIFIED: Final = object()  # handed over by verify_bundle alone; a bundle made elsewhere is a bug
 
@@ -104,14 +104,14 @@ class TrustedBundle:
         return tuple(sorted({*self.organizations, *self.untrusted}))
 
     @property
-    def visa_issuers(self) -> Mapping[str, VisaIssuer]:
-        """Return who signs visas, by issuer address: of two members that claim one, the one admitted earlier has it."""
-        issuers: dict[str, VisaIssuer] = {}
+    def visa_issuers(self) -> VisaIssuers:
+        """Return who signs visas: by issuer address all members that claim it, in the order of their admission."""
+        issuers: dict[str, tuple[VisaIssuer, ...]] = {}
         usable = set(self.organizations)
         for policy in self.network.members:
             published = self.members[policy.id].visa_issuer if policy.id in usable else None
             if published is not None:
-                issuers.setdefault(published.issuer, published.of(policy.id))
+                issuers[published.issuer] = (*issuers.get(published.issuer, ()), published.of(policy.id))
         return issuers
 
     def key(self, org: OrgId, use: KeyUse, key_id: KeyId, /) -> Ed25519PublicKey:

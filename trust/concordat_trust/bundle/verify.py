@@ -88,7 +88,7 @@ def verify_bundle(
         members=members.found,
         request_owners=members.request_owners,
         unusable=members.unusable,
-        findings=findings,
+        findings=(*findings, *members.shared_issuers()),
         statistics=statistics,
         memory=new_memory,
         files=source.used,

@@ -35,7 +35,7 @@ from concordat_trust.bundle.life.errors import (
 )
 from concordat_trust.bundle.life.invitation import Invitation, read_invitation
 from concordat_trust.bundle.life.membership import find, require, standing
-from concordat_trust.bundle.life.own_role import OwnKeys, first_role, published_claims
+from concordat_trust.bundle.life.own_role import OwnKeys, first_role, published_claims, refuse_claimed_issuer
 from concordat_trust.bundle.life.self_test import Check, read_checks
 from concordat_trust.bundle.life.state import root_of, targets_of
 from concordat_trust.bundle.members import statement_path
@@ -198,7 +198,8 @@ def verify_application(data: bytes, bundle: TrustedBundle, *, at: int) -> Applic
     1 form · 2 the application is signed with the organization key that it names · 3 it is for this network · 4 the
     invitation holds, is not spent and names this organization (to join), or it is a member (to replace its key) ·
     5 the role is signed with the same key, has the version that is due, and lists the statement · 6 the statement
-    holds, carries the nonce, and each of its keys shows that it is held · 7 no key and no endpoint is somebody else's.
+    holds, carries the nonce, and each of its keys shows that it is held · 7 no key, endpoint or visa
+    issuer is somebody else's.
 
     Raises: leaves `application_*`, `invitation_*`, `statement_*`, MembershipTransitionRefused.
     """
@@ -273,6 +274,7 @@ def _verified(parts: _Parts, bundle: TrustedBundle, at: int) -> Application:
     if carried != nonce:
         raise ApplicationNonceMismatch(organization=policy.id)
     _refuse_known(bundle, policy.id, key_id, entity_statement)
+    refuse_claimed_issuer(bundle, policy.id, entity_statement.visa_issuer)
     return Application(
         purpose=purpose,
         organization=policy.id,

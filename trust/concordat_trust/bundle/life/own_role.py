@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from concordat_trust import jose
+from concordat_trust.bundle.errors import StatementVisaIssuerShared
 from concordat_trust.bundle.files import TARGETS, BundleFiles
 from concordat_trust.bundle.life.errors import ChangeRefused
 from concordat_trust.bundle.life.membership import require, standing
@@ -41,7 +42,7 @@ from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.jwk import Signer, public_key_from_jwk, thumbprint
 from concordat_trust.node_sealing import node_sealing_key
 from concordat_trust.shape import Shape
-from concordat_trust.visa_issuer import read_visa_issuer
+from concordat_trust.visa_issuer import PublishedIssuer, read_visa_issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,19 @@ def rotate(
     claims["jwks"] = {"keys": [{**entity.public_jwk, "kid": entity.key_id, "use": "sig", "alg": "EdDSA"}]}
     statement = jose.sign(claims, key=entity, typ=STATEMENT_TYPE)
     return _role(member, statement, entity, bundle.memory.roles[member] + 1, at)
+
+
+def refuse_claimed_issuer(bundle: TrustedBundle, member: OrgId, claimed: PublishedIssuer | None) -> None:
+    """Refuse a new claim of a visa issuer that another member has; who claims it already may go on renewing.
+
+    Raises: StatementVisaIssuerShared.
+    """
+    before = bundle.members[member].visa_issuer if member in bundle.members else None
+    if claimed is None or (before is not None and before.issuer == claimed.issuer):
+        return
+    for other in bundle.visa_issuers.get(claimed.issuer, ()):
+        if other.organization != member:
+            raise StatementVisaIssuerShared(member=member, issuer=claimed.issuer, owner=other.organization)
 
 
 def organization_keys(bundle: TrustedBundle, member: OrgId) -> tuple[KeyId, ...]:

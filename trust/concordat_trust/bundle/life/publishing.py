@@ -24,6 +24,7 @@ from concordat_trust.bundle.life.errors import (
 )
 from concordat_trust.bundle.life.founding import Founding, PreparedFounding, prepare_founding
 from concordat_trust.bundle.life.membership import require, standing
+from concordat_trust.bundle.life.own_role import refuse_claimed_issuer
 from concordat_trust.bundle.life.rehearsal import rehearse, rehearse_roles
 from concordat_trust.bundle.life.state import targets_of
 from concordat_trust.bundle.metadata import ROLE_BYTES_MAX, public_keys
@@ -150,4 +151,5 @@ def complete_own_role(bundle: TrustedBundle, own: OwnRole, *, at: int) -> Files:
         raise members.unusable[own.organization]
     if any(org not in bundle.unusable for org in members.unusable):
         raise OwnRoleInvalid(problem="another member could not be asked any more")
+    refuse_claimed_issuer(bundle, own.organization, members.found[own.organization].visa_issuer)
     return served
