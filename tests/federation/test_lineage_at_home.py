@@ -21,7 +21,7 @@ from concordat_trust.lineage_walk import DEPTH_MAX
 from concordat_trust.saved_walk import verify_saved_walk
 from tests.factories.deciding import PrescribedEngine
 from tests.factories.home import TestHome, make_home
-from tests.factories.node import Clock, Entropy, asset_id, make_node
+from tests.factories.node import PATIENT_MS, Clock, Entropy, asset_id, make_node
 from tests.federation.consortium import HOME, RELAY
 from tests.federation.memory_transport import MemoryTransport
 from tests.federation.test_lineage_across_organizations import ARM, BASE, BUNDLE, NETWORK, RECORDS, SECRET, TUNED
@@ -50,7 +50,7 @@ def an_asker() -> Asker:
     return Asker(
         organization=HOME,
         coordinators=(RELAY,),
-        deadline_ms=5_000,
+        deadline_ms=PATIENT_MS,
         keys=HomeKeys(query_token=own["query_token"], request=own["request"], pseudonym=b"p" * 32),
         transport=from_home,
         clock=Clock(),

@@ -36,6 +36,7 @@ from tests.factories.node import (
     make_asset,
     make_node,
     make_question,
+    told_of,
 )
 from tests.factories.opa import RunningOpa, running_opa
 from tests.factories.registry import make_agreement
@@ -159,9 +160,9 @@ async def test_the_worlds_are_not_empty_and_really_differ(opa: OpaPolicyEngine) 
         node, _ = _nodes(pair, opa)
         everything = replace(asking(NETWORK, make_question(NETWORK)), claims=ANALYST)
         response = parse_object((await node.handle(everything.request())).body, bytes_max=4_000_000)
-        results = response["data"]["search"]["results"]  # type: ignore[call-overload,index]
-        shown += len(results)  # type: ignore[arg-type]
-        levels |= {r["card"]["level"] for r in results if r["card"] is not None}  # type: ignore[union-attr,index,call-overload]
+        results = told_of(response["data"]["search"])["results"]  # type: ignore[arg-type,call-overload,index]
+        shown += len(results)
+        levels |= {(result.get("card") or result["record"])["level"] for result in results}
     assert shown > len(SEEDS)
     assert levels == {"SUMMARY", "FULL"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from tests.factories.home import BASE_URL, TestHome
+from tests.factories.node import PATIENT_MS
 from tests.factories.portal import SENTENCE
 
 SAME_ORIGIN = {"origin": BASE_URL, "sec-fetch-site": "same-origin"}
@@ -40,7 +41,7 @@ class Browser:
         sent = await self.post("/portal/search", **{"q": sentence, "purpose": "HMB", **fields})
         assert sent.status_code == 303, sent.text
         path: str = sent.headers["location"]
-        await self.at_home.home.runner.settled(path.rpartition("/")[2], timeout_s=10)
+        await self.at_home.home.runner.settled(path.rpartition("/")[2], timeout_s=PATIENT_MS / 1_000)
         return path
 
     async def records(self, path: str) -> list[str]:

@@ -8,10 +8,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from concordat_node.portal import record_pages
 from tests.factories.answers import demo_network
 from tests.factories.home import TestHome, make_home
+from tests.factories.node import PATIENT_MS
 from tests.factories.portal import RELAY_ENDPOINT, Relay
 from tests.portal.browsing import Browser
+
+
+@pytest.fixture(autouse=True)
+def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page shows a record that comes, not that it is awaited, on a busy machine too."""
+    monkeypatch.setattr(record_pages, "RECORD_WAIT_S", PATIENT_MS / 1_000)
 
 
 @pytest.fixture

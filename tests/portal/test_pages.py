@@ -11,6 +11,7 @@ from concordat_trust.canonical import JsonObject
 from concordat_trust.ids import OrgId
 from tests.factories.answers import HOME, make_asset, make_card
 from tests.factories.home import TestHome
+from tests.factories.node import PATIENT_MS
 from tests.factories.portal import Relay, portal_cards
 from tests.portal.browsing import SAME_ORIGIN, Browser, code_in
 
@@ -41,7 +42,7 @@ async def answered(browser: Browser, sent: httpx.Response) -> str:
     """Wait for the page that a form led to, and return its path."""
     assert sent.status_code == 303, sent.text
     path: str = sent.headers["location"]
-    await browser.at_home.home.runner.settled(path.rpartition("/")[2], timeout_s=10)
+    await browser.at_home.home.runner.settled(path.rpartition("/")[2], timeout_s=PATIENT_MS / 1_000)
     return path
 
 
