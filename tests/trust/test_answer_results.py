@@ -18,7 +18,7 @@ from concordat_trust.encoding import b64u
 from concordat_trust.errors import ConcordatError
 from concordat_trust.ids import tie_key
 from concordat_trust.question import Part
-from concordat_trust.sealed_part import SealedPart, parse_sealed_part
+from concordat_trust.sealed_part import SealedPart
 from concordat_trust.sealing import SealingKey
 from tests.factories.answers import (
     NORTH,
@@ -289,31 +289,3 @@ def test_what_is_inside_is_checked_as_if_it_were_outside(code: str, change: Call
     part = change(sealed_part_of(WHOLE, GOOD.results))
     whole = replace(WHOLE, total=part.total, facets=part.facets)
     refused(sealed_answer(NETWORK, whole, part.results, org=NORTH), code, open_sealed=OPEN)
-
-
-PART_TEXT = sealed_part_of(WHOLE, GOOD.results).to_text()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"[]",
-        b"not json",
-        PART_TEXT + b" ",
-        PART_TEXT.replace(b'"total":4', b'"total": 4'),
-        PART_TEXT.replace(b'"total":4', b'"total":"4"'),
-        PART_TEXT.replace(b'"total":4', b'"more":1,"total":4'),
-        PART_TEXT.replace(b'"cursor":null,', b""),
-        PART_TEXT.replace(b'"fresh":"', b'"fresh":"="'),
-    ],
-)
-def test_a_part_of_another_form_is_refused(text: bytes) -> None:
-    with pytest.raises(ConcordatError) as caught:
-        parse_sealed_part(text)
-    assert caught.value.code == "sealed_part_malformed"
-
-
-def test_a_part_is_read_back_as_it_was_written() -> None:
-    part = sealed_part_of(WHOLE, GOOD.results, "cursor")
-    assert parse_sealed_part(part.to_text()) == part

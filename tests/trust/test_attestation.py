@@ -420,6 +420,20 @@ def test_whether_something_is_sealed_how_long_it_is_and_what_it_says_must_be_equ
     assert again == seen[4]
 
 
+def test_what_was_opened_is_compared_as_if_it_had_never_been_sealed() -> None:
+    sealed = jws_of(replace(make_attestation(), sealed="a" * 43))
+
+    def seen(candidate: list[Json], result: JsonObject) -> bytes:
+        part: JsonObject = {"candidates": [candidate], "results": [result], "total": 1}
+        return comparable_answer(sealed, [], sealed="c", opened=part)
+
+    good = seen(["c" * 43, 1, "0" * 16], RESULTS[0])
+    assert seen(["o" * 43, 1, "0" * 16], {**RESULTS[0], "salt": fresh_id("other")}) == good
+    assert seen(["c" * 43, 2, "0" * 16], RESULTS[0]) != good
+    assert seen(["c" * 43, 1, "1" * 16], RESULTS[0]) != good
+    assert seen(["c" * 43, 1, "0" * 16], {**RESULTS[0], "card": {}}) != good
+
+
 def test_two_keys_of_one_node_may_sign() -> None:
     other = sign_attestation(make_attestation(), key=SigningKey.from_seed(bytes(32)))
     assert comparable_answer(other, RESULTS) == compared(make_attestation())

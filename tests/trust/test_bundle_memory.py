@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from concordat_trust.bundle import BundleMemory
-from concordat_trust.bundle.errors import BundleMalformed
-from concordat_trust.canonical import parse_object
+from concordat_trust.bundle.errors import BundleMalformed, BundleRollback
+from concordat_trust.bundle.memory import ROLES_MAX
+from concordat_trust.canonical import canonical_bytes, parse_object
 from concordat_trust.errors import RefusedDocument
+from concordat_trust.ids import OrgId
 from tests.factories.network import NOW, make_key
 from tests.factories.repository import Repository, expires
 
@@ -116,12 +119,83 @@ def test_a_damaged_memory_is_refused_and_not_forgotten(data: bytes) -> None:
 
 @pytest.mark.parametrize("field", sorted(parse_object(seen().to_bytes(), bytes_max=10_000)))
 def test_a_memory_without_a_field_is_refused(field: str) -> None:
-    from concordat_trust.canonical import canonical_bytes
-
     obj = parse_object(seen().to_bytes(), bytes_max=10_000)
     obj.pop(field)
     with pytest.raises(BundleMalformed):
         BundleMemory.parse(canonical_bytes(obj))
+
+
+def test_a_state_is_compared_with_a_memory_part_by_part() -> None:
+    memory = seen(timestamp=5, snapshot=5)
+    memory.refuse_rollback(memory)
+    older = {"timestamp": seen(timestamp=4, snapshot=5), "snapshot": seen(timestamp=5, snapshot=4)}
+    for part, state in older.items():
+        with pytest.raises(BundleRollback) as caught:
+            memory.refuse_rollback(state)
+        assert caught.value.fields["role"] == part
+    other_keys = dataclasses.replace(memory, timestamp=1, snapshot=1, online_keys=frozenset({"new"}))
+    memory.refuse_rollback(other_keys)
+
+
+def stored(**members: Any) -> bytes:
+    return canonical_bytes({**parse_object(seen().to_bytes(), bytes_max=10_000), **members})
+
+
+def test_what_is_stored_has_these_members_in_this_order() -> None:
+    keys = [f"{number:064x}" for number in range(8)]
+    memory = BundleMemory(
+        root_sha256="ab" * 32,
+        root=1,
+        timestamp=2,
+        snapshot=3,
+        roles={"vitalis": 4, "targets": 5},
+        online_keys=frozenset(keys),
+        suspended={OrgId("vitalis"): 6, OrgId("alma-university"): 7},
+    )
+    assert parse_object(memory.to_bytes(), bytes_max=10_000) == {
+        "memory_version": 1,
+        "root_sha256": "ab" * 32,
+        "root": 1,
+        "timestamp": 2,
+        "snapshot": 3,
+        "roles": [{"role": "targets", "version": 5}, {"role": "vitalis", "version": 4}],
+        "online_keys": keys,
+        "suspended": [
+            {"organization": "alma-university", "version": 7},
+            {"organization": "vitalis", "version": 6},
+        ],
+    }
+    assert BundleMemory.parse(memory.to_bytes()) == memory
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ({"memory_version": 1}, {"memory_version": 0}),
+        ({"memory_version": 1}, {"memory_version": 2}),
+        ({"root": 1}, {"root": 0}),
+        ({"timestamp": 1}, {"timestamp": 0}),
+        ({"snapshot": 1}, {"snapshot": 0}),
+        ({"roles": [{"role": "r", "version": 1}]}, {"roles": [{"role": "r", "version": 0}]}),
+        (
+            {"suspended": [{"organization": "vitalis", "version": 1}]},
+            {"suspended": [{"organization": "vitalis", "version": 0}]},
+        ),
+        (
+            {"roles": [{"role": "r", "version": 1}] * ROLES_MAX},
+            {"roles": [{"role": "r", "version": 1}] * (ROLES_MAX + 1)},
+        ),
+        (
+            {"suspended": [{"organization": "vitalis", "version": 1}] * ROLES_MAX},
+            {"suspended": [{"organization": "vitalis", "version": 1}] * (ROLES_MAX + 1)},
+        ),
+    ],
+    ids=lambda members: next(iter(members)),
+)
+def test_a_memory_at_its_limits_is_read_and_one_past_them_is_not(good: dict[str, Any], bad: dict[str, Any]) -> None:
+    BundleMemory.parse(stored(**good))
+    with pytest.raises(BundleMalformed):
+        BundleMemory.parse(stored(**bad))
 
 
 def test_a_fresh_timestamp_of_the_same_version_is_the_same_version() -> None:

@@ -80,6 +80,15 @@ def test_the_reason_travels_with_the_list_and_earlier_suspensions_stay() -> None
     }
 
 
+def test_an_earlier_suspension_without_a_reason_gets_none() -> None:
+    repo = Repository()
+    repo.publish_suspended({VITALIS: 2}, 2)
+    repo.renew(NOW + 1)
+    new = signed(repo, at=NOW + 2)
+    assert listed_suspensions(new.files[new.target_file]) == {VITALIS: (2, None), NORTH: (3, REASON)}
+    assert new.files[new.target_file] == suspended_bytes({VITALIS: 2, NORTH: 3}, {NORTH: REASON})
+
+
 def test_an_entry_that_the_quorum_lifted_stays_lifted_when_another_is_added() -> None:
     repo = Repository()
     repo.files |= signed(repo).files

@@ -6,9 +6,20 @@ from typing import Any
 
 import pytest
 
-from concordat_trust import checkpoint, delivery, jwk, merge, receipt
+from concordat_trust import (
+    checkpoint,
+    delivery,
+    jwk,
+    merge,
+    peer_message,
+    receipt,
+    round_tokens,
+    sealed_part,
+    token_use,
+)
 from concordat_trust.bundle import (
     files,
+    members,
     memory,
     metadata,
     policy,
@@ -17,6 +28,7 @@ from concordat_trust.bundle import (
     statement,
     store,
     suspension,
+    trusted,
     verify,
 )
 
@@ -56,6 +68,14 @@ FROZEN: list[tuple[Any, str, Any]] = [
     (metadata, "ROOT_VERSIONS_MAX", 256),
     (metadata, "KEYHOLDER_THRESHOLD_MIN", 2),
     (metadata, "SIGNED_AT", "x-concordat-signed-at"),
+    (peer_message, "TYP", "concordat-peer+jwt"),
+    (peer_message, "PATH", "/v1/peer"),
+    (peer_message, "CONTENT_TYPE", "application/json"),
+    (peer_message, "LIFETIME_MAX_S", 60),
+    (peer_message, "MESSAGE_BYTES_MAX", 4_096),
+    (peer_message, "BODY_BYTES_MAX", 65_536),
+    (peer_message, "REQUIRED", ("iss", "aud", "iat", "exp", "jti", "net", "kind", "bh")),
+    (peer_message, "PEER_KINDS", ("token_uses",)),
     (policy, "MEMBERS_MAX", 1_000),
     (policy, "NETWORK_BYTES_MAX", 1_000_000),
     (policy, "SUSPENDED_BYTES_MAX", 2_000_000),
@@ -76,6 +96,10 @@ FROZEN: list[tuple[Any, str, Any]] = [
     (repository, "TARGETS_LIFETIME_S", 30 * DAY_S),
     (repository, "SUSPENDED_LIFETIME_S", 30 * DAY_S),
     (repository, "MEMBER_LIFETIME_S", 90 * DAY_S),
+    (round_tokens, "MINTINGS", ("shared", "per_organization")),
+    (round_tokens, "TOKENS_BYTES_MAX", 1_000_000),
+    (sealed_part, "CURSOR_SEPARATOR", "."),
+    (sealed_part, "CURSORS_LENGTH_MAX", 131_072),
     (statement, "STATEMENT_TYPE", "entity-statement+jwt"),
     (statement, "STATEMENT_LIFETIME_MAX_S", 120 * DAY_S),
     (statement, "STATEMENT_BYTES_MAX", 16_384),
@@ -92,6 +116,10 @@ FROZEN: list[tuple[Any, str, Any]] = [
     (store, "FILE_BYTES_MAX", 8_000_000),
     (store, "BUNDLE_BYTES_MAX", 64_000_000),
     (suspension, "REASON_MAX", 300),
+    (token_use, "USES_MAX", 100),
+    (trusted, "CLOCK_DIFFERENCE_MAX_S", 120),
+    (trusted, "AGE_UNKNOWN_S", 2_147_483_648),
+    (members, "MEMBERS", "members/"),
     (verify, "SUSPENDED", "suspended"),
     (verify, "NETWORK_PATH", "network.json"),
     (verify, "STATISTICS_PATH", "statistics.json"),

@@ -82,9 +82,9 @@ def refused(code: str, message: str, **context: object) -> None:
 
 
 def test_a_good_message_says_who_sent_what() -> None:
-    message = verify(make_message())
-    assert (message.sender, message.kind, message.message_id) == (NORTH, "token_uses", fresh_id("message"))
-    assert message.expires_at - message.issued_at == LIFETIME_MAX_S
+    expected = PeerMessage(NORTH, fresh_id("message"), "token_uses", NOW, NOW + LIFETIME_MAX_S)
+    assert verify(make_message()) == expected
+    assert verify(make_message(now=0), now=0).issued_at == 0
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,8 @@ def test_a_good_message_says_who_sent_what() -> None:
         ("token_audience", lambda claims: changed(claims, aud=[VITALIS])),
         ("token_claim_invalid", lambda claims: changed(claims, aud=[HOME, VITALIS])),
         ("token_network", lambda claims: changed(claims, net="another-network")),
+        ("token_network", lambda claims: changed(claims, net="n" * 64)),
+        ("token_claim_invalid", lambda claims: changed(claims, net="n" * 65)),
         ("peer_kind_unknown", lambda claims: changed(claims, kind="order_pizza")),
         ("token_claim_invalid", lambda claims: changed(claims, kind="Not A Code")),
         ("peer_body_mismatch", lambda claims: changed(claims, bh="A" * 43)),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from concordat_trust.canonical import canonical_bytes
+from concordat_trust.encoding import b64u
 from concordat_trust.peer_message import BODY_BYTES_MAX
 from concordat_trust.token_use import (
     USES_MAX,
@@ -42,7 +45,8 @@ def test_a_use_of_a_token_minted_for_the_node_is_no_finding() -> None:
 def test_any_other_use_is_a_finding_that_names_the_node(code: str, minted: MintedToken | None) -> None:
     finding = finding_of(USE, by=NORTH, minted=minted)
     assert finding is not None
-    assert (finding.code, finding.fields["organization"]) == (code, NORTH)
+    assert finding.code == code
+    assert finding.fields == {"organization": NORTH, "at": NOW, "token_id": USE.token_id}
     assert NORTH in finding.message
 
 
@@ -55,6 +59,15 @@ def test_a_report_is_read_back_as_it_was_written_up_to_its_limit() -> None:
         token_uses_body((*uses, USE))
     with pytest.raises(RuntimeError):
         token_uses_body(())
+
+
+def test_a_token_is_named_by_the_hash_of_its_spelling() -> None:
+    assert token_digest("a.b.c") == b64u(hashlib.sha256(b"a.b.c").digest())
+
+
+def test_a_use_is_of_any_time_since_the_epoch() -> None:
+    first = replace(USE, at=0)
+    assert parse_token_uses(token_uses_body([first])) == (first,)
 
 
 def _document() -> Any:

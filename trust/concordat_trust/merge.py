@@ -162,7 +162,7 @@ class MergedResult:
     total_at_least: int
     facets: Mapping[str, Mapping[str, int]]
     completeness: Completeness
-    is_partial: bool = False
+    is_partial: bool
 
     @property
     def is_exact(self) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes, parse_object
 from concordat_trust.encoding import sha256_b64u
@@ -56,7 +56,6 @@ class TokenMintedDifferently(OperatorError):
 
 
 TokenFinding = TokenNeverMinted | TokenMintedForOthers | TokenMintedDifferently
-TokenFindingCode = Literal["token_never_minted", "token_minted_for_others", "token_minted_differently"]
 
 
 @dataclass(frozen=True, slots=True)
