@@ -50,7 +50,7 @@ def mutants_of(source: str, module: str) -> list[Mutant]:
     found: list[Mutant] = []
     seen: Counter[str] = Counter()
     for site in _Sites(tree).found:
-        for after, change in _changes(site.node, site.parent):
+        for after, change in _changes(site.node):
             name = f"{module}:{site.function or '<module>'}: {_shown(site.node)} -> {after}"
             seen[name] += 1
             numbered = name if seen[name] == 1 else f"{name} #{seen[name]}"
@@ -190,7 +190,7 @@ _METHODS = {"fullmatch": "match", "partition": "rpartition", "rpartition": "part
 Made = tuple[str, Change]
 
 
-def _changes(node: ast.AST, parent: ast.AST) -> Iterator[Made]:
+def _changes(node: ast.AST) -> Iterator[Made]:
     match node:
         case ast.Compare():
             yield from _compared(node)

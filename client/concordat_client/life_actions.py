@@ -33,7 +33,7 @@ from concordat_trust.bundle.life.difference import differences, founding_words
 from concordat_trust.bundle.life.errors import ChangeRefused, NotConfirmed
 from concordat_trust.bundle.life.founding import Founding, PreparedFounding, prepare_founding
 from concordat_trust.bundle.life.invitation import invite as make_invitation
-from concordat_trust.bundle.life.parts import make_part, parse_part
+from concordat_trust.bundle.life.parts import PartUse, make_part, parse_part
 from concordat_trust.bundle.life.publishing import require_network
 from concordat_trust.bundle.life.rehearsal import rehearse
 from concordat_trust.bundle.life.self_test import require_passed
@@ -59,12 +59,13 @@ def now() -> int:
 
 def keyholder(arguments: argparse.Namespace) -> Report:
     """Make one person's key and its public part; the private file stays in the person's own folder."""
-    name, use = OrgId.parse(arguments.name), "online" if arguments.online else "keyholder"
+    name = OrgId.parse(arguments.name)
+    use: PartUse = "online" if arguments.online else "keyholder"
     folder = private_folder(arguments.out)
     secret, public = folder / f"{name}.pem", require_new(folder / f"{name}.json")
     key = SigningKey.generate()
     save_private_key(secret, key, passphrase=new_passphrase() if arguments.encrypt else None)
-    write_new(public, canonical_bytes(make_part(name, "online" if arguments.online else "keyholder", key).to_json()))
+    write_new(public, canonical_bytes(make_part(name, use, key).to_json()))
     return Report(
         {"name": name, "use": use, "key_id": key.key_id, "key": str(secret), "public_part": str(public)},
         (

@@ -9,6 +9,7 @@ import argparse
 import time
 from pathlib import Path
 
+from concordat_client.ceremony import FINGERPRINT
 from concordat_client.exits import Exit
 from concordat_client.life_files import HandOverUnusable, kind_of, read_file
 from concordat_client.trust_report import Report, fingerprint
@@ -29,7 +30,6 @@ from concordat_trust.encoding import sha256_hex
 from concordat_trust.errors import OperatorError
 from concordat_trust.public_statistics import public_statistics_file
 
-FINGERPRINT = "root.sha256"
 TRANSCRIPT = "transcript.json"
 
 

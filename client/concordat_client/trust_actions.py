@@ -134,10 +134,10 @@ def suspend(arguments: argparse.Namespace) -> Report:
         keyholder=load_key(arguments.key),
         at=int(time.time()),
     )
-    return _published(signed, arguments.repository, "is suspended. Only the quorum of keyholders can lift it")
+    return _published(signed, arguments.repository)
 
 
-def _published(signed: SignedSuspension, repository: Path, became: str) -> Report:
+def _published(signed: SignedSuspension, repository: Path) -> Report:
     from concordat_trust.bundle.store import publish_suspension
 
     publish_suspension(repository, signed)
@@ -145,7 +145,8 @@ def _published(signed: SignedSuspension, repository: Path, became: str) -> Repor
     return Report(
         {"organization": signed.organization, "suspended_version": signed.version, "files": files},
         (
-            f"{signed.organization} {became} (suspension {signed.version}).",
+            f"{signed.organization} is suspended. Only the quorum of keyholders can lift it "
+            f"(suspension {signed.version}).",
             "The online signer publishes it within seconds; every party follows at its next poll.",
             "New files, to be copied in this order if the signer runs on another machine:",
             *(f"  {name}" for name in (signed.target_file, signed.role_file)),

@@ -22,7 +22,7 @@ from concordat_trust.bundle.fetcher import HttpFetcher
 from concordat_trust.bundle.metadata import BYTES_MAX
 from concordat_trust.bundle.store import write_atomically
 from concordat_trust.bundle.tuf_client import DownloadError, RepositoryError
-from concordat_trust.bundle.updater import ClockedUpdater, Places
+from concordat_trust.bundle.updater import ClockedUpdater, Places, with_slash
 from concordat_trust.errors import ConcordatError, OperatorError, RefusedDocument
 
 PINNED = "pinned-root"
@@ -97,17 +97,13 @@ def _updater(arguments: argparse.Namespace, fetcher: HttpFetcher) -> ClockedUpda
         raise TufClientUnusable(problem="--metadata-url is needed")
     folder: Path = arguments.metadata_dir
     places = Places(
-        metadata_url=_with_slash(arguments.metadata_url),
+        metadata_url=with_slash(arguments.metadata_url),
         metadata_dir=folder,
-        target_url=_with_slash(arguments.target_base_url or arguments.metadata_url),
+        target_url=with_slash(arguments.target_base_url or arguments.metadata_url),
         target_dir=folder / "targets" if arguments.target_dir is None else arguments.target_dir,
     )
     at = int(time.time()) if arguments.at is None else read_time(arguments.at)
     return ClockedUpdater(places, fetcher=fetcher, bootstrap=_read(folder / PINNED), at=at)
-
-
-def _with_slash(address: str) -> str:
-    return address if address.endswith("/") else address + "/"
 
 
 def _read(path: Path) -> bytes:

@@ -37,10 +37,10 @@ from concordat_trust.bundle.deadline_watch import DeadlineWatch
 from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
 from concordat_trust.bundle.fetcher import HttpFetcher
 from concordat_trust.bundle.poll import BundlePoller
-from concordat_trust.directory import KeyDirectory, KeyUse
+from concordat_trust.directory import KeyDirectory, KeyUse, is_listed
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.failure_log import without_texts
-from concordat_trust.ids import KeyId, OrgId
+from concordat_trust.ids import OrgId
 from concordat_trust.reloading_key import ReloadingKey
 
 FIRST_POLL_PAUSE_S = 1.0
@@ -71,7 +71,7 @@ class Coordinator:
         """Take over new key files that the bundle lists already, and warn of what runs out."""
         self.deadlines.look(bundle, _now())
         for use, key in self.key_files.items():
-            key.reload(lambda key_id, use=use: _is_listed(bundle, self.settings.organization, use, key_id))  # type: ignore[misc]
+            key.reload(lambda key_id, use=use: is_listed(bundle, self.settings.organization, use, key_id))  # type: ignore[misc]
 
 
 def compose(settings: Settings) -> Coordinator:
@@ -166,14 +166,6 @@ def check_membership(bundle: KeyDirectory, organization: OrgId, keys: RelayKeys)
             bundle.key(organization, "request" if use == "request" else "delivery", key.key_id)
         except RefusedDocument as error:
             raise CoordinatorNotMember(organization=organization, use=use) from error
-
-
-def _is_listed(bundle: TrustedBundle, organization: OrgId, use: KeyUse, key_id: KeyId) -> bool:
-    try:
-        bundle.key(organization, use, key_id)
-    except RefusedDocument:
-        return False
-    return True
 
 
 def is_ready(relay: RelayService, poller: BundlePoller, organization: OrgId, keys: RelayKeys) -> bool:

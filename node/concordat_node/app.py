@@ -32,8 +32,9 @@ from concordat_node.access.gate import Gate
 from concordat_node.answering.answer import Answering
 from concordat_node.api.door import NodeDoor
 from concordat_node.api.http import node_app
-from concordat_node.errors import DataDirUnusable, NodeNotMember
+from concordat_node.errors import DataDirUnusable
 from concordat_node.id_secret import read_id_secret
+from concordat_node.keys import Keys, check_membership, read_keys
 from concordat_node.ledger.ledger import Ledger
 from concordat_node.ledger.outbox import UseOutbox
 from concordat_node.peer.channel import PeerChannel
@@ -62,11 +63,8 @@ from concordat_trust.bundle.errors import BundleExpired, BundleUnavailable
 from concordat_trust.bundle.fetcher import HttpFetcher
 from concordat_trust.bundle.poll import PEER_TIMEOUT_S, BundlePoller
 from concordat_trust.bundle.serving import BUNDLE_PATH, ServedBundle
-from concordat_trust.directory import KeyUnknown, KeyUse, MemberUnknown, OrganizationSuspended
 from concordat_trust.errors import ConcordatError, RefusedDocument
 from concordat_trust.failure_log import without_texts
-from concordat_trust.ids import KeyId, OrgId
-from concordat_trust.reloading_key import ReloadingKey
 from concordat_trust.vocabulary import Clearance
 from concordat_trust.wire.transport import StreamingTransport
 
@@ -75,23 +73,6 @@ JITTER_SHARE = 0.2
 _log = logging.getLogger("concordat.node")
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The private keys of a node, each for one use."""
-
-    attestation: ReloadingKey
-    query_token: ReloadingKey
-    request: ReloadingKey
-
-    def by_use(self) -> tuple[tuple[KeyUse, ReloadingKey], ...]:
-        return (("attestation", self.attestation), ("query_token", self.query_token), ("request", self.request))
-
-    def reload(self, bundle: TrustedBundle, organization: OrgId) -> None:
-        """Take over new key files that the bundle lists already."""
-        for use, key in self.by_use():
-            key.reload(lambda key_id, use=use: is_listed(bundle, organization, use, key_id))  # type: ignore[misc]
 
 
 class Workers:
@@ -209,43 +190,6 @@ def build_node(settings: Settings) -> Node:
     )
     poller = make_poller(settings)
     run_blocking = Workers(settings.threads_max)
-    engine = OpaPolicyEngine(opa)
-    store = RegistryStore(registry)
-    decisions = ClassDecisions(
-        engine=engine, registry=store, run_blocking=run_blocking, remembered_s=settings.decisions_remembered_s
-    )
-    gate = Gate(
-        organization=settings.organization,
-        registry=store,
-        index=SqlPostingIndex(registry),
-        engine=engine,
-        decisions=decisions,
-        run_blocking=run_blocking,
-        entropy=secrets.token_bytes,
-    )
-    answering = Answering(
-        organization=settings.organization,
-        node_policy=node_policy(settings),
-        engine=engine,
-        decisions=decisions,
-        gate=gate,
-        ledger=ledger,
-        cursors=CursorSeal(read_id_secret(settings)),
-        key=keys.attestation,
-        bundle=lambda: in_force(poller),
-        run_blocking=run_blocking,
-        clock=now,
-        entropy=secrets.token_bytes,
-    )
-    door = NodeDoor(
-        organization=settings.organization,
-        bundle=lambda: in_force(poller),
-        answering=answering,
-        clock=now,
-        request_bytes_max=settings.request_bytes_max,
-        answer_timeout_ms=settings.answer_timeout_ms,
-        questions_max=settings.questions_max,
-    )
     node = Node(settings, keys, poller, registry, ledger, opa, run_blocking, open_peer_store(settings))
     node._deadlines = DeadlineWatch(settings.organization, _log)
     # One client for everything that this node sends; it is loaded with a started node only.
@@ -266,7 +210,7 @@ def build_node(settings: Settings) -> Node:
     )
     pings = PingDoor(organization=settings.organization, bundle=node.bundle, key=keys.request, clock=now)
     node.app = node_app(
-        door,
+        _door(node),
         is_ready=node.is_ready,
         request_bytes_max=settings.request_bytes_max,
         routers=_home_routers(node, transport, uses),
@@ -276,6 +220,48 @@ def build_node(settings: Settings) -> Node:
         bundle_words=lambda: bundle_words(poller, now()) + deadline_words(node.bundle(), settings.organization, now()),
     )
     return node
+
+
+def _door(node: Node) -> NodeDoor:
+    """Return the path of a question: from its checks over policy, index and gate to the log and the signature."""
+    settings, run_blocking, poller = node.settings, node.run_blocking, node.poller
+    engine = OpaPolicyEngine(node.opa)
+    store = RegistryStore(node.registry)
+    decisions = ClassDecisions(
+        engine=engine, registry=store, run_blocking=run_blocking, remembered_s=settings.decisions_remembered_s
+    )
+    gate = Gate(
+        organization=settings.organization,
+        registry=store,
+        index=SqlPostingIndex(node.registry),
+        engine=engine,
+        decisions=decisions,
+        run_blocking=run_blocking,
+        entropy=secrets.token_bytes,
+    )
+    answering = Answering(
+        organization=settings.organization,
+        node_policy=node_policy(settings),
+        engine=engine,
+        decisions=decisions,
+        gate=gate,
+        ledger=node.ledger,
+        cursors=CursorSeal(read_id_secret(settings)),
+        key=node.keys.attestation,
+        bundle=lambda: in_force(poller),
+        run_blocking=run_blocking,
+        clock=now,
+        entropy=secrets.token_bytes,
+    )
+    return NodeDoor(
+        organization=settings.organization,
+        bundle=lambda: in_force(poller),
+        answering=answering,
+        clock=now,
+        request_bytes_max=settings.request_bytes_max,
+        answer_timeout_ms=settings.answer_timeout_ms,
+        questions_max=settings.questions_max,
+    )
 
 
 def _home_routers(node: Node, transport: StreamingTransport, uses: TokenUses) -> list[APIRouter]:
@@ -382,35 +368,6 @@ def open_registry(settings: Settings) -> Database:
 def open_peer_store(settings: Settings) -> PeerStore:
     """Return what is remembered of other organizations. Raises: the storage failures."""
     return PeerStore(open_ledger_database(settings.data_dir / "peer.sqlite"))
-
-
-def read_keys(settings: Settings) -> Keys:
-    """Return the node's keys. Raises: KeyFileMissing, KeyFilePermissions, KeyFileInvalid."""
-    return Keys(
-        attestation=ReloadingKey(settings.in_data_dir(settings.attestation_key)),
-        query_token=ReloadingKey(settings.in_data_dir(settings.query_token_key)),
-        request=ReloadingKey(settings.in_data_dir(settings.request_key)),
-    )
-
-
-def check_membership(bundle: TrustedBundle, settings: Settings, keys: Keys) -> None:
-    """Refuse to run with keys that nobody will believe; a suspension is told by every answer. Raises: NodeNotMember."""
-    for use, key in keys.by_use():
-        try:
-            bundle.key(settings.organization, use, key.key_id)
-        except (KeyUnknown, MemberUnknown) as error:
-            raise NodeNotMember(organization=settings.organization, use=use) from error
-        except OrganizationSuspended:
-            return
-
-
-def is_listed(bundle: TrustedBundle, organization: OrgId, use: KeyUse, key_id: KeyId) -> bool:
-    """Whether peers would believe this key."""
-    try:
-        bundle.key(organization, use, key_id)
-    except RefusedDocument:
-        return False
-    return True
 
 
 def opa_environment(settings: Settings) -> dict[str, str]:

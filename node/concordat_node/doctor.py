@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from concordat_node.app import (
-    check_membership,
     make_poller,
     now,
     opa_environment,
     open_peer_store,
     open_registry,
-    read_keys,
 )
 from concordat_node.deadline_finding import deadline_finding
 from concordat_node.errors import MappingBeyondCaps, NoPeople, SplitViewFound
@@ -21,6 +19,7 @@ from concordat_node.home.claims import beyond_caps, map_claims, read_claims_samp
 from concordat_node.home.settings_file import read_home_settings
 from concordat_node.home.split_views import FOLDER, SplitViews
 from concordat_node.id_secret import read_id_secret
+from concordat_node.keys import check_membership, read_keys
 from concordat_node.ledger.ledger import Ledger
 from concordat_node.policy.opa_binary import ensure_opa
 from concordat_node.registry.engine import open_ledger_database

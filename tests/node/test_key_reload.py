@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from concordat_node.app import read_keys
+from concordat_node.keys import read_keys
 from concordat_node.settings import read_settings
 from concordat_trust.ids import OrgId
 from concordat_trust.keys import save_private_key

@@ -114,6 +114,15 @@ def require_standing(directory: KeyDirectory, organization: OrgId) -> None:
         raise OrganizationSuspended(organization=organization)
 
 
+def is_listed(directory: KeyDirectory, organization: OrgId, use: KeyUse, key_id: KeyId) -> bool:
+    """Tell whether others would believe this key of `organization` for `use`."""
+    try:
+        directory.key(organization, use, key_id)
+    except RefusedDocument:
+        return False
+    return True
+
+
 def keys_for(directory: KeyDirectory, use: KeyUse) -> Callable[[str, str], Ed25519PublicKey]:
     """Return the (issuer, key id) lookup for one use, as `jose.verify` takes it.
 

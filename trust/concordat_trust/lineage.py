@@ -21,7 +21,7 @@ from typing import Final, Literal, get_args
 from concordat_trust.canonical import Json, JsonObject, canonical_bytes
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.errors import RefusedDocument
-from concordat_trust.ids import AssetId, AssetKind, OrgId
+from concordat_trust.ids import AssetId, AssetKind
 
 LineageRelation = Literal["fine_tuned_from", "derived_from", "trained_on", "evaluated_on"]
 LINEAGE_RELATIONS: tuple[LineageRelation, ...] = get_args(LineageRelation)
@@ -117,15 +117,6 @@ class AssertedEdge:
             "source": str(edge.source),
             "target": str(edge.target),
         }
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Assertion:
-    """An edge, and the organization whose word it is."""
-
-    edge: LineageEdge
-    organization: OrgId
-    asserted_on: str
 
 
 def hiding_fields(relation: LineageRelation, *, is_foreign: bool) -> frozenset[str]:

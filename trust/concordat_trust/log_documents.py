@@ -107,7 +107,7 @@ def parse_log_document(data: bytes) -> LogDocument:
 
 def claimed_state(document: LogDocument) -> Checkpoint:
     """Return the (latest) checkpoint that a document claims, NOT VERIFIED. Raises: CheckpointMalformed."""
-    return claimed_checkpoint(_jws(document))
+    return claimed_checkpoint(jws_of(document))
 
 
 def verify_log_document(document: LogDocument, *, bundle_at: BundleAt) -> VerifiedLogDocument:
@@ -116,7 +116,7 @@ def verify_log_document(document: LogDocument, *, bundle_at: BundleAt) -> Verifi
     Raises: leaves of CheckpointRefused, OrganizationSuspended, InclusionProofInvalid, ReceiptWrongLog, LogsUnrelated,
     ConsistencyProofInvalid; what `bundle_at` raises.
     """
-    checkpoint = _verified(_jws(document), bundle_at)
+    checkpoint = _verified(jws_of(document), bundle_at)
     if isinstance(document, str):
         return VerifiedLogDocument(checkpoint)
     if isinstance(document, Receipt):
@@ -139,7 +139,8 @@ def verify_log_document(document: LogDocument, *, bundle_at: BundleAt) -> Verifi
     return VerifiedLogDocument(checkpoint, continues=old)
 
 
-def _jws(document: LogDocument) -> str:
+def jws_of(document: LogDocument) -> str:
+    """Return the newest checkpoint in a document, as it was signed."""
     if isinstance(document, str):
         return document
     return document.checkpoint if isinstance(document, Receipt) else document.new

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from concordat_trust.errors import RefusedDocument
 
-HASH_BYTES = 32
 TREE_SIZE_MAX = 2**53 - 1
 PATH_MAX = 2 * 53
 """No proof over a tree of at most TREE_SIZE_MAX leaves has more hashes."""

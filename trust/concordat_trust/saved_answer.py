@@ -35,6 +35,7 @@ from concordat_trust.question import (
 )
 from concordat_trust.receipt import RECEIPT_CHARS_MAX
 from concordat_trust.result_checks import OpenResult
+from concordat_trust.sealed_part import open_result
 from concordat_trust.sealing import TEXT_BYTES_MAX
 from concordat_trust.shape import Shape
 
@@ -161,19 +162,13 @@ def _node_answer(shape: Shape, org: str) -> SavedNodeAnswer:
     sealed = answer.optional_text("sealed", length_max=TEXT_BYTES_MAX)
     saved = SavedNodeAnswer(
         attestation=answer.text("attestation", length_max=TOKEN_CHARS_MAX),
-        results=tuple(_result(item) for item in answer.objects("results")),
+        results=tuple(open_result(item) for item in answer.objects("results")),
         receipt=answer.optional_text("receipt", length_max=RECEIPT_CHARS_MAX),
         cursor=answer.optional_text("cursor", length_max=CURSOR_LENGTH_MAX),
         sealed=None if sealed is None else sealed.encode("utf-8"),
     )
     answer.finish()
     return saved
-
-
-def _result(shape: Shape) -> OpenResult:
-    result = OpenResult(salt=shape.text("salt", length_max=100), record=shape.raw_object("record"))
-    shape.finish()
-    return result
 
 
 def _reported(shape: Shape, org: str) -> Reported:

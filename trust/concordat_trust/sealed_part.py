@@ -102,13 +102,14 @@ def _read(shape: Shape) -> SealedPart:
         agreements=agreements_of(shape),
         valid_until=shape.optional_integer("valid_until", minimum=0),
         cursor=shape.optional_text("cursor", length_max=CURSORS_LENGTH_MAX),
-        results=tuple(map(_result, shape.objects("results", count_max=CANDIDATES_MAX))),
+        results=tuple(map(open_result, shape.objects("results", count_max=CANDIDATES_MAX))),
     )
     shape.finish()
     return part
 
 
-def _result(shape: Shape) -> OpenResult:
+def open_result(shape: Shape) -> OpenResult:
+    """Return a result as saved answers and sealed parts hold it. Raises: DocumentMalformed."""
     result = OpenResult(salt=shape.text("salt", length_max=100), record=shape.raw_object("record"))
     shape.finish()
     return result

@@ -169,11 +169,6 @@ def _signer(visa: str, header: Mapping[str, object], claimants: Sequence[VisaIss
     raise VisaSignatureInvalid
 
 
-def unverified_issuer(visa: str) -> str:
-    """Return the issuer that a visa names, NOT VERIFIED: only to choose where it may travel. Raises: VisaMalformed."""
-    return _text(_read(visa)[1], "iss")
-
-
 def _read(visa: str) -> tuple[dict[str, object], dict[str, object]]:
     if len(visa) > VISA_CHARS_MAX or not _COMPACT.fullmatch(visa):
         # A token without a signature part is what "alg": "none" looks like.

@@ -62,7 +62,7 @@ QUICK = Size(organizations=3, asked=2, rounds=1, calls=2, pace=Pace(parties=1, i
 
 
 def measure(size: Size, say: Say) -> tuple[Figure, ...]:
-    """Return the figures of issue 5. Raises: what a verification raises that must not fail."""
+    """Return the figures, each beside its reference. Raises: what a verification raises that must not fail."""
     now = int(time.time())
     say(f"founding a network of {size.organizations} organizations")
     network = _network(size.organizations, now)

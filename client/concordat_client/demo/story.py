@@ -137,7 +137,7 @@ def ask_as_everybody(story: Story, sessions: dict[str, SavedSession], say: Say) 
         result = _ask(story, sessions[person.subject])
         if story.total_first_answer_s is None:
             story.total_first_answer_s = round(time.time() - story.started_at, 1)
-        story.asks.append(_seen(person.subject, story.layout.topology, result))
+        story.asks.append(_seen(person.subject, result))
         say(f"\n=== asked by {person.title} ({person.subject} of {story.layout.topology.home})")
         _show(result, say)
         story.expect(_is_complete(result), f"{person.subject}: every organization answers")
@@ -255,7 +255,7 @@ def _ask(story: Story, session: SavedSession) -> JsonObject:
         return client.ask(_body(story))
 
 
-def _seen(persona: str, topology: object, result: JsonObject) -> Ask:
+def _seen(persona: str, result: JsonObject) -> Ask:
     entries = objects(obj(result.get("completeness")).get("entries"))
     counts = {str(entry.get("organization")): 0 for entry in entries}
     visible = []

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from concordat_node.app import now, read_keys
+from concordat_node.app import now
+from concordat_node.keys import read_keys
 from concordat_node.ledger.ledger import Ledger, StoredEntry
 from concordat_node.ledger.signing import make_receipt
 from concordat_node.ledger.tables import LogDamaged
@@ -22,6 +23,7 @@ from concordat_trust.log_documents import (
     ConsistencyProof,
     LogDocument,
     claimed_state,
+    jws_of,
     parse_log_document,
 )
 from concordat_trust.log_proof import EMPTY_ROOT
@@ -97,7 +99,7 @@ def proved_continuation(settings: Settings, kept: Path) -> ConsistencyProof:
         proof = ledger.continued(old.size)
         if proof.old_root != old.root:
             raise LogContradictsCheckpoint(size=old.size)
-        return ConsistencyProof(_jws(document), _sign(settings, proof.size, proof.root), proof.path)
+        return ConsistencyProof(jws_of(document), _sign(settings, proof.size, proof.root), proof.path)
 
 
 def read_log_document(path: Path) -> LogDocument:
@@ -126,12 +128,6 @@ def _kept(document: LogDocument) -> Kept:
     if isinstance(document, Receipt):
         return Kept(state, document.index, unb64u(document.leaf))
     return Kept(state)
-
-
-def _jws(document: LogDocument) -> str:
-    if isinstance(document, str):
-        return document
-    return document.checkpoint if isinstance(document, Receipt) else document.new
 
 
 def _sign(settings: Settings, size: int, root: bytes) -> str:

@@ -14,8 +14,9 @@ from typing import Final, Literal
 from concordat_trust import jose
 from concordat_trust.bundle.countdown import duration_words
 from concordat_trust.bundle.files import TARGETS
+from concordat_trust.bundle.life.state import root_of, targets_of
 from concordat_trust.bundle.members import statement_path
-from concordat_trust.bundle.metadata import BYTES_MAX, DAY_S, ROLE_BYTES_MAX, parse_metadata
+from concordat_trust.bundle.metadata import DAY_S, ROLE_BYTES_MAX, parse_metadata
 from concordat_trust.bundle.policy import listed_suspensions
 from concordat_trust.bundle.statement import STATEMENT_BYTES_MAX
 from concordat_trust.bundle.trusted import TrustedBundle
@@ -92,19 +93,18 @@ def deadline_words(bundle: TrustedBundle | None, organization: OrgId, now: int) 
 
 
 def _deadlines(bundle: TrustedBundle) -> Iterator[Deadline]:
-    root = bundle.files[f"{bundle.view.root}.root.json"]
-    yield Deadline("root", _ends(parse_metadata(root, Root, role="root", bytes_max=BYTES_MAX["root"]).signed))
-    yield Deadline("targets", _ends(_role(bundle, "targets", BYTES_MAX["targets"])))
-    yield Deadline("suspended", _ends(_role(bundle, SUSPENDED, ROLE_BYTES_MAX)))
+    yield Deadline("root", _ends(root_of(bundle)))
+    yield Deadline("targets", _ends(targets_of(bundle)))
+    yield Deadline("suspended", _ends(_role(bundle, SUSPENDED)))
     for member in bundle.members:
-        yield Deadline("role", _ends(_role(bundle, member, ROLE_BYTES_MAX)), member)
+        yield Deadline("role", _ends(_role(bundle, member)), member)
         expires_at = _statement_ends(bundle, member)
         if expires_at is not None:
             yield Deadline("statement", expires_at, member)
 
 
-def _role(bundle: TrustedBundle, name: str, bytes_max: int) -> Targets:
-    return parse_metadata(bundle.files[f"{name}.json"], Targets, role=name, bytes_max=bytes_max).signed
+def _role(bundle: TrustedBundle, name: str) -> Targets:
+    return parse_metadata(bundle.files[f"{name}.json"], Targets, role=name, bytes_max=ROLE_BYTES_MAX).signed
 
 
 def _ends(signed: Root | Targets) -> int:

@@ -1,4 +1,6 @@
-"""What changed between two verified states of one network, in plain words: what a keyholder reads before signing.
+"""What changed between two verified states of one network, in plain words: `concordat trust diff`.
+
+What a keyholder reads before signing is told by `life.difference`, from what is about to be signed.
 
 Only what somebody decided is told: members, keys, caps, thresholds, policy, suspensions and how long signatures hold.
 Versions that an online signer counts up are not a change. Keys are named by the first characters of their thumbprint.
@@ -11,10 +13,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from concordat_trust.bundle.errors import BundleBootstrapMismatch
-from concordat_trust.bundle.metadata import BYTES_MAX, parse_metadata
+from concordat_trust.bundle.life.state import root_of, targets_of
 from concordat_trust.bundle.policy import MayAssert
 from concordat_trust.bundle.trusted import Member, TrustedBundle
-from concordat_trust.bundle.tuf_api import Root, Targets
 from concordat_trust.canonical import JsonObject
 from concordat_trust.ids import KeyId, OrgId
 from concordat_trust.times import time_words
@@ -105,7 +106,7 @@ def _caps(org: OrgId, before: MayAssert | None, after: MayAssert) -> Iterator[Ch
 def _listed(bundle: TrustedBundle, org: OrgId) -> Mapping[str, frozenset[KeyId]]:
     """Return use → key ids of a member, with the entity keys that the keyholders gave to its role."""
     keys: dict[str, frozenset[KeyId]] = {use: frozenset(listed) for use, listed in bundle.members[org].keys.items()}
-    delegations = _targets(bundle).delegations
+    delegations = targets_of(bundle).delegations
     roles = {} if delegations is None or delegations.roles is None else delegations.roles
     return keys | {"entity": frozenset(roles[org].keyids)}
 
@@ -122,7 +123,7 @@ def _keys(
 
 
 def _thresholds(old: TrustedBundle, new: TrustedBundle) -> Iterator[Change]:
-    before, after = _root(old), _root(new)
+    before, after = root_of(old), root_of(new)
     for name in ("root", "targets", "snapshot", "timestamp"):
         was, now = before.roles[name], after.roles[name]
         if was.threshold != now.threshold:
@@ -152,20 +153,11 @@ def _policy(old: TrustedBundle, new: TrustedBundle) -> Iterator[Change]:
 
 
 def _expiry(old: TrustedBundle, new: TrustedBundle) -> Iterator[Change]:
-    signed = (("root", _root(old), _root(new)), ("targets", _targets(old), _targets(new)))
+    signed = (("root", root_of(old), root_of(new)), ("targets", targets_of(old), targets_of(new)))
     for name, before, after in signed:
         was, now = int(before.expires.timestamp()), int(after.expires.timestamp())
         if was != now:
             yield Change("expiry", name, f"holds until {time_words(now)} (was {time_words(was)})")
-
-
-def _root(bundle: TrustedBundle) -> Root:
-    data = bundle.files[f"{bundle.view.root}.root.json"]
-    return parse_metadata(data, Root, role="root", bytes_max=BYTES_MAX["root"]).signed
-
-
-def _targets(bundle: TrustedBundle) -> Targets:
-    return parse_metadata(bundle.files["targets.json"], Targets, role="targets", bytes_max=BYTES_MAX["targets"]).signed
 
 
 def _shown(keys: frozenset[KeyId]) -> str:

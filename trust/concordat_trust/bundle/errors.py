@@ -252,12 +252,6 @@ class SuspensionStands(OperatorError):
     hint = "Nothing was signed. Only the quorum of keyholders lifts a suspension."
 
 
-class SuspensionAbsent(OperatorError):
-    code = "suspension_absent"
-    sentence = "{organization} is not suspended."
-    hint = "Nothing was signed. `concordat trust show` says who is."
-
-
 class SuspensionKeyRefused(RefusedDocument):
     code = "suspension_key_refused"
     sentence = "The key {key_id} is not a keyholder's of this network."

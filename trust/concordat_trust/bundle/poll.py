@@ -50,7 +50,7 @@ from concordat_trust.bundle.tuf_client import (
     FetcherInterface,
     RepositoryError,
 )
-from concordat_trust.bundle.updater import ClockedUpdater, Places
+from concordat_trust.bundle.updater import ClockedUpdater, Places, with_slash
 from concordat_trust.bundle.verify import NETWORK_PATH, STATISTICS_PATH, SUSPENDED, SUSPENDED_PATH, verify_bundle
 from concordat_trust.encoding import sha256_hex
 from concordat_trust.errors import ConcordatError
@@ -101,7 +101,7 @@ class BundlePoller:
         if len(mirrors) > MIRRORS_MAX:
             raise RuntimeError(f"a party asks at most {MIRRORS_MAX} mirrors")
         self._root_sha256 = root_sha256
-        self._mirrors = tuple(map(_with_slash, mirrors))
+        self._mirrors = tuple(map(with_slash, mirrors))
         self._state = state
         self._clock = clock
         self._jitter = jitter
@@ -179,7 +179,7 @@ class BundlePoller:
 
     def _next_peers(self, *, are_mirrors_good: bool) -> Sequence[str]:
         # Their addresses come from the last verified bundle, also when that has expired: what they serve is verified.
-        peers = [] if self._current is None else [*map(_with_slash, self._peers(self._current))]
+        peers = [] if self._current is None else [*map(with_slash, self._peers(self._current))]
         asked = min(len(peers), 1 if are_mirrors_good else PEERS_ASKED_MAX)
         first, self._turn = self._turn, self._turn + asked
         return [peers[(first + n) % len(peers)] for n in range(asked)]
@@ -315,7 +315,3 @@ class BundlePoller:
 def _is_too_long(path: str, length: int) -> bool:
     # What the verifier refuses unread needs no fetching: one member must not make everybody fetch megabytes.
     return path.startswith(MEMBERS) and length > STATEMENT_BYTES_MAX
-
-
-def _with_slash(address: str) -> str:
-    return address if address.endswith("/") else address + "/"

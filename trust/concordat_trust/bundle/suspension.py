@@ -15,17 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from concordat_trust.bundle.errors import (
-    SuspensionKeyRefused,
-    SuspensionReasonInvalid,
-    SuspensionStands,
-)
+from concordat_trust.bundle.errors import SuspensionKeyRefused, SuspensionReasonInvalid, SuspensionStands
 from concordat_trust.bundle.files import TARGETS
-from concordat_trust.bundle.metadata import BYTES_MAX, parse_metadata
+from concordat_trust.bundle.life.state import targets_of
 from concordat_trust.bundle.policy import listed_suspensions
 from concordat_trust.bundle.repository import Files, sign_suspended
-from concordat_trust.bundle.trusted import TrustedBundle
-from concordat_trust.bundle.tuf_api import Targets
 from concordat_trust.bundle.verify import SUSPENDED, SUSPENDED_PATH, verify_bundle
 from concordat_trust.ids import OrgId
 from concordat_trust.jwk import Signer
@@ -66,7 +60,7 @@ def suspend(
     bundle = verify_bundle(files, root_sha256=root_sha256, at=at)
     if bundle.member(organization).suspended:
         raise SuspensionStands(organization=organization)
-    delegations = _targets(bundle).delegations
+    delegations = targets_of(bundle).delegations
     roles = None if delegations is None else delegations.roles
     if roles is None or keyholder.key_id not in roles[SUSPENDED].keyids:
         raise SuspensionKeyRefused(key_id=keyholder.key_id)
@@ -83,8 +77,3 @@ def suspend(
     role_file = f"{version}.{SUSPENDED}.json"
     (target_file,) = signed.keys() - {role_file}
     return SignedSuspension(organization, version, target_file, role_file, signed)
-
-
-def _targets(bundle: TrustedBundle) -> Targets:
-    data = bundle.files["targets.json"]
-    return parse_metadata(data, Targets, role="targets", bytes_max=BYTES_MAX["targets"]).signed

@@ -50,3 +50,8 @@ class ClockedUpdater(Updater):
             bootstrap=bootstrap,
         )
         self._trusted_set.reference_time = datetime.fromtimestamp(at, UTC)
+
+
+def with_slash(address: str) -> str:
+    """Return the address of a folder, which ends in a slash."""
+    return address if address.endswith("/") else address + "/"
