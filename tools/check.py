@@ -82,7 +82,7 @@ def _timed(gate: tuple[str, Callable[[], tuple[bool, str]]]) -> GateResult:
 
 def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="concordat check", description=__doc__)
-    parser.add_argument("--mutate", choices=("running-path", "trust", "policy"), help="run planted mutants instead")
+    parser.add_argument("--mutate", choices=("running-path", "trust"), help="run planted mutants instead")
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="of the trust mutants, try one in N")
     parser.add_argument("--module", action="append", default=[], help="of the trust mutants, those of this module")
     parser.add_argument("--json", action="store_true", help="print the results as JSON on stdout")
