@@ -85,6 +85,11 @@ PERSONAS = (
     Persona("for-care", STAFF, Purpose("CC")),
     Persona("low-member", PersonClaims("staff", "researcher", 0)),
 )
+IN_EVERY_RUN = ("guest", "approved", "lapsed", "member-for-a-disease")
+EACH = [
+    pytest.param(one, id=one.name, marks=() if one.name in IN_EVERY_RUN else (pytest.mark.long,)) for one in PERSONAS
+]
+"""The twelve; ordinary tests ask as four, who see little, everything, what expired, and one disease."""
 MEMBERS = tuple((HOME, one.pseudonym) for one in PERSONAS if "member" in one.name or one.name == "approved")
 APPROVED = ((HOME, PERSONAS[4].pseudonym),)
 
@@ -374,7 +379,7 @@ async def _decided(persona: Persona, opa: OpaPolicyEngine) -> Ids:
     return frozenset(map(str, await decisions_for(persona, opa)))
 
 
-@pytest.mark.parametrize("persona", PERSONAS, ids=lambda one: one.name)
+@pytest.mark.parametrize("persona", EACH)
 async def test_every_interface_shows_a_person_what_the_policy_says(
     persona: Persona, institution: Institution, opa: OpaPolicyEngine
 ) -> None:

@@ -23,6 +23,7 @@ from tests.factories.node import asset_id
 from tests.factories.opa import running_opa
 from tests.federation.test_twelve_personas import (
     CLASSES,
+    EACH,
     HELD,
     NETWORK,
     NODE_POLICY,
@@ -107,7 +108,7 @@ def institution(tmp_path_factory: pytest.TempPathFactory, opa: OpaPolicyEngine) 
     made.home.home.close()
 
 
-@pytest.mark.parametrize("persona", PERSONAS, ids=lambda one: one.name)
+@pytest.mark.parametrize("persona", EACH)
 async def test_a_walk_shows_a_person_what_the_policy_says_as_far_as_edges_go(
     persona: Persona, institution: Institution, opa: OpaPolicyEngine
 ) -> None:
