@@ -105,6 +105,8 @@ def run_tokens(arguments: argparse.Namespace) -> int:
         store.close()
     for finding in findings:
         print(json.dumps(finding.to_json()) if arguments.json else finding.line())
+    if not findings and not arguments.json:
+        print("No node reported the use of a token that this organization did not mint so.")
     return EXIT_FINDING if findings else EXIT_DONE
 
 
