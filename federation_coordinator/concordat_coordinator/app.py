@@ -21,6 +21,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -71,7 +72,7 @@ class Coordinator:
         """Take over new key files that the bundle lists already, and warn of what runs out."""
         self.deadlines.look(bundle, _now())
         for use, key in self.key_files.items():
-            key.reload(lambda key_id, use=use: is_listed(bundle, self.settings.organization, use, key_id))  # type: ignore[misc]
+            key.reload(partial(is_listed, bundle, self.settings.organization, use))
 
 
 def compose(settings: Settings) -> Coordinator:

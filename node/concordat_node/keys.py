@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from concordat_node.errors import NodeNotMember
 from concordat_node.settings import Settings
@@ -26,7 +27,7 @@ class Keys:
     def reload(self, bundle: TrustedBundle, organization: OrgId) -> None:
         """Take over new key files that the bundle lists already."""
         for use, key in self.by_use():
-            key.reload(lambda key_id, use=use: is_listed(bundle, organization, use, key_id))  # type: ignore[misc]
+            key.reload(partial(is_listed, bundle, organization, use))
 
 
 def read_keys(settings: Settings) -> Keys:

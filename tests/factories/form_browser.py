@@ -5,6 +5,8 @@ It knows no provider: a form with a password field is a sign-in, any other is ag
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from html.parser import HTMLParser
 from types import TracebackType
 from typing import Self
@@ -74,3 +76,13 @@ class FormBrowser:
         for cookie in self.client.cookies.jar:
             cookie.secure = False  # some providers set Secure on loopback too, and real browsers send these back
         return response
+
+
+def browsing(username: str, password: str) -> Callable[[str], object]:
+    """Return what opens an address in a browser and returns at once."""
+
+    def browse(url: str) -> None:
+        with FormBrowser(username, password) as browser:
+            browser.open(url)
+
+    return lambda url: threading.Thread(target=browse, args=(url,)).start()

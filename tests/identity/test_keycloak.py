@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from concordat_client.home_client import HomeClient
 from concordat_client.login import exchange, sign_in
 from concordat_trust.canonical import Json, JsonObject
 from tests.factories.foreign_provider import CLIENT_ID, SCRIPTS, ForeignHome, free_port, home_in_front_of
-from tests.factories.form_browser import FormBrowser
+from tests.factories.form_browser import FormBrowser, browsing
 from tests.factories.keycloak import FETCH_SECONDS_MAX, START_SECONDS_MAX, running_keycloak
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2 * FETCH_SECONDS_MAX + 2 * START_SECONDS_MAX)]
@@ -113,16 +112,8 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ForeignH
         yield served, issuer
 
 
-def browsing(username: str) -> Callable[[str], object]:
-    def browse(url: str) -> None:
-        with FormBrowser(username, PASSWORD) as browser:
-            browser.open(url)
-
-    return lambda url: threading.Thread(target=browse, args=(url,)).start()
-
-
 def test_a_person_signs_in_and_is_mapped(foreign: tuple[ForeignHome, str]) -> None:
-    session = sign_in(foreign[0].address, open_url=browsing("ada"), timeout_s=120)
+    session = sign_in(foreign[0].address, open_url=browsing("ada", PASSWORD), timeout_s=120)
     with HomeClient.of(session) as client:
         told = client.whoami()
     claims = told["claims"]

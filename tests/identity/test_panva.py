@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
@@ -18,7 +17,7 @@ from concordat_client.login import exchange, sign_in
 from concordat_trust.canonical import JsonObject
 from concordat_trust.encoding import b64u
 from tests.factories.foreign_provider import CLIENT_ID, PERSON_CLAIMS, SCRIPTS, ForeignHome, free_port, home_in_front_of
-from tests.factories.form_browser import FormBrowser
+from tests.factories.form_browser import FormBrowser, browsing
 from tests.factories.visas import make_visa
 from tests.factories.web import INSTALL_SECONDS_MAX, WEB, node_server
 
@@ -55,18 +54,8 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ForeignH
             yield served, issuer
 
 
-def browsing(username: str) -> Callable[[str], object]:
-    """Return what opens an address in a browser and returns at once."""
-
-    def browse(url: str) -> None:
-        with FormBrowser(username, "any") as browser:
-            browser.open(url)
-
-    return lambda url: threading.Thread(target=browse, args=(url,)).start()
-
-
 def test_a_person_signs_in_and_is_mapped(foreign: tuple[ForeignHome, str]) -> None:
-    session = sign_in(foreign[0].address, open_url=browsing("ada"), timeout_s=60)
+    session = sign_in(foreign[0].address, open_url=browsing("ada", "any"), timeout_s=60)
     with HomeClient.of(session) as client:
         told = client.whoami()
     claims = told["claims"]

@@ -9,7 +9,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
@@ -85,6 +86,17 @@ class NodeFailed(OperatorError):
     code = FAILED
     sentence = "The node could not answer for a reason of its own."
     hint = "The node's log names the reason; nothing of it leaves the node."
+
+
+@contextmanager
+def bugs_masked() -> Iterator[None]:
+    """The last line before the network: a bug must not become a text that leaves. Raises: NodeFailed in its place."""
+    try:
+        yield
+    except ConcordatError:
+        raise
+    except Exception as error:
+        raise NodeFailed from error
 
 
 def wire_code(error: BaseException) -> str:

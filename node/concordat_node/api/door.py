@@ -18,8 +18,8 @@ from concordat_node.access.refusals import (
     FAILED,
     MEDIA_TYPE,
     AnswerTimeout,
-    NodeFailed,
     NodeOverloaded,
+    bugs_masked,
     refusal,
     wire_code,
 )
@@ -63,7 +63,8 @@ class NodeDoor:
     async def handle(self, request: WireRequest) -> WireResponse:
         """Return the answer or the refusal; never raises for anything a request can cause."""
         try:
-            return await self._masked(request)
+            with bugs_masked():
+                return await self._answer(request)
         except ConcordatError as error:
             code = wire_code(error)
             if code == FAILED:
@@ -71,15 +72,6 @@ class NodeDoor:
             else:
                 _log.warning("refused %s (%s)", code, error.code)
             return refusal(code)
-
-    async def _masked(self, request: WireRequest) -> WireResponse:
-        # The last line before the network: a bug must not become a text that leaves.
-        try:
-            return await self._answer(request)
-        except ConcordatError:
-            raise
-        except Exception as error:
-            raise NodeFailed from error
 
     async def _answer(self, request: WireRequest) -> WireResponse:
         if self._under_way >= self._questions_max:

@@ -124,23 +124,7 @@ def open_home(
 ) -> Home:
     """Return the home door of a node. The caller closes it, and the transport."""
     engine = open_home_database(database)
-    sessions = SessionStore(
-        engine, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s, entropy=entropy
-    )
-    provider = IdentityProvider(
-        settings.provider, settings.redirect_uri, transport, max_age_s=settings.session_absolute_s
-    )
-    cookies, logins = LoginCookies(keys.pseudonym, entropy=entropy), LoginStore(engine, entropy=entropy)
-    login = Login(
-        provider=provider,
-        issuer=settings.provider.issuer,
-        mapping=settings.claims,
-        cookies=cookies,
-        logins=logins,
-        sessions=sessions,
-        run_blocking=run_blocking,
-        entropy=entropy,
-    )
+    ways_in = _ways_in(settings, keys, engine, transport, entropy=entropy, run_blocking=run_blocking)
     asker = Asker(
         organization=organization,
         coordinators=tuple(OrgId.parse(coordinator) for coordinator in settings.coordinators),
@@ -160,28 +144,11 @@ def open_home(
         settings=settings,
         organization=organization,
         keys=keys,
-        login=login,
-        browser_login=BrowserSignIn(
-            login=login,
-            provider=provider,
-            cookies=cookies,
-            logins=logins,
-            sessions=sessions,
-            run_blocking=run_blocking,
-            entropy=entropy,
-            root=settings.portal_root,
-        ),
-        exchange=TokenExchange(
-            audience=settings.exchange_audience,
-            issuer=settings.provider.issuer,
-            provider=provider,
-            login=login,
-            logins=logins,
-            sessions=sessions,
-            run_blocking=run_blocking,
-        ),
-        provider=provider,
-        sessions=sessions,
+        login=ways_in.login,
+        browser_login=ways_in.browser_login,
+        exchange=ways_in.exchange,
+        provider=ways_in.provider,
+        sessions=ways_in.sessions,
         jobs=jobs,
         asker=asker,
         runner=JobRunner(asker=asker, jobs=jobs, clock=clock, run_blocking=run_blocking),
@@ -190,3 +157,62 @@ def open_home(
         clock=clock,
         run_blocking=run_blocking,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _WaysIn:
+    """How people sign in, over one provider and one store of sessions."""
+
+    provider: IdentityProvider
+    sessions: SessionStore
+    login: Login
+    browser_login: BrowserSignIn
+    exchange: TokenExchange
+
+
+def _ways_in(
+    settings: HomeSettings,
+    keys: HomeKeys,
+    engine: Engine,
+    transport: StreamingTransport,
+    *,
+    entropy: Callable[[int], bytes],
+    run_blocking: RunBlocking,
+) -> _WaysIn:
+    sessions = SessionStore(
+        engine, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s, entropy=entropy
+    )
+    provider = IdentityProvider(
+        settings.provider, settings.redirect_uri, transport, max_age_s=settings.session_absolute_s
+    )
+    cookies, logins = LoginCookies(keys.pseudonym, entropy=entropy), LoginStore(engine, entropy=entropy)
+    login = Login(
+        provider=provider,
+        issuer=settings.provider.issuer,
+        mapping=settings.claims,
+        cookies=cookies,
+        logins=logins,
+        sessions=sessions,
+        run_blocking=run_blocking,
+        entropy=entropy,
+    )
+    browser_login = BrowserSignIn(
+        login=login,
+        provider=provider,
+        cookies=cookies,
+        logins=logins,
+        sessions=sessions,
+        run_blocking=run_blocking,
+        entropy=entropy,
+        root=settings.portal_root,
+    )
+    exchange = TokenExchange(
+        audience=settings.exchange_audience,
+        issuer=settings.provider.issuer,
+        provider=provider,
+        login=login,
+        logins=logins,
+        sessions=sessions,
+        run_blocking=run_blocking,
+    )
+    return _WaysIn(provider, sessions, login, browser_login, exchange)

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from concordat_node.access.refusals import MEDIA_TYPE, NodeFailed, NodeOverloaded, refusal, wire_code
+from concordat_node.access.refusals import MEDIA_TYPE, NodeOverloaded, bugs_masked, refusal, wire_code
 from concordat_node.access.request_check import BodyTooLarge, BundleStale, RequestMalformed, signed_presenter
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import JsonObject, canonical_bytes
@@ -62,21 +62,14 @@ class PeerDoor:
     async def handle(self, request: WireRequest) -> WireResponse:
         """Return the answer or the refusal; never raises for anything a request can cause."""
         try:
-            body = canonical_bytes({"data": await self._masked(request)})
+            with bugs_masked():
+                taken = await self._taken(request)
+            body = canonical_bytes({"data": taken})
         except ConcordatError as error:
             code = wire_code(error)
             _log.warning("refused %s (%s)", code, without_texts(error))
             return refusal(code)
         return WireResponse(200, {"content-type": MEDIA_TYPE, "cache-control": "no-store"}, body)
-
-    async def _masked(self, request: WireRequest) -> JsonObject:
-        # The last line before the network: a bug must not become a text that leaves.
-        try:
-            return await self._taken(request)
-        except ConcordatError:
-            raise
-        except Exception as error:
-            raise NodeFailed from error
 
     async def _taken(self, request: WireRequest) -> JsonObject:
         if self._under_way >= MESSAGES_MAX:

@@ -15,7 +15,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from concordat_node.access.refusals import MEDIA_TYPE, NodeFailed, NodeOverloaded, refusal, wire_code
+from concordat_node.access.refusals import MEDIA_TYPE, NodeOverloaded, bugs_masked, refusal, wire_code
 from concordat_node.access.request_check import BundleStale
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.canonical import canonical_bytes
@@ -60,22 +60,14 @@ class PingDoor:
     async def handle(self, request: WireRequest) -> WireResponse:
         """Return the answer or the refusal; never raises for anything a request can cause."""
         try:
-            pong = self._masked(request)
+            with bugs_masked():
+                pong = self._pong(request)
         except ConcordatError as error:
             code = wire_code(error)
             _log.info("refused %s (%s)", code, without_texts(error))
             return refusal(code)
         body = canonical_bytes({"data": {"pong": pong}})
         return WireResponse(200, {"content-type": MEDIA_TYPE, "cache-control": "no-store"}, body)
-
-    def _masked(self, request: WireRequest) -> str:
-        # The last line before the network: a bug must not become a text that leaves.
-        try:
-            return self._pong(request)
-        except ConcordatError:
-            raise
-        except Exception as error:
-            raise NodeFailed from error
 
     def _pong(self, request: WireRequest) -> str:
         bundle, now = self._bundle(), self._clock()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from concordat_trust.bundle.errors import BundleBootstrapMismatch
-from concordat_trust.bundle.life.state import root_of, targets_of
+from concordat_trust.bundle.life.state import role_keys, root_of, targets_of
 from concordat_trust.bundle.policy import MayAssert
 from concordat_trust.bundle.trusted import Member, TrustedBundle
 from concordat_trust.canonical import JsonObject
@@ -106,9 +106,7 @@ def _caps(org: OrgId, before: MayAssert | None, after: MayAssert) -> Iterator[Ch
 def _listed(bundle: TrustedBundle, org: OrgId) -> Mapping[str, frozenset[KeyId]]:
     """Return use → key ids of a member, with the entity keys that the keyholders gave to its role."""
     keys: dict[str, frozenset[KeyId]] = {use: frozenset(listed) for use, listed in bundle.members[org].keys.items()}
-    delegations = targets_of(bundle).delegations
-    roles = {} if delegations is None or delegations.roles is None else delegations.roles
-    return keys | {"entity": frozenset(roles[org].keyids)}
+    return keys | {"entity": role_keys(targets_of(bundle))[org]}
 
 
 def _keys(

@@ -37,7 +37,7 @@ from concordat_trust.bundle.life.invitation import Invitation, read_invitation
 from concordat_trust.bundle.life.membership import find, require, standing
 from concordat_trust.bundle.life.own_role import OwnKeys, first_role, published_claims, refuse_claimed_issuer
 from concordat_trust.bundle.life.self_test import Check, read_checks
-from concordat_trust.bundle.life.state import root_of, targets_of
+from concordat_trust.bundle.life.state import role_keys, root_of, targets_of
 from concordat_trust.bundle.members import statement_path
 from concordat_trust.bundle.metadata import (
     MEMBER_LIFETIME_MAX_S,
@@ -324,11 +324,9 @@ def require_role(member: OrgId, keys: Mapping[KeyId, Ed25519PublicKey], role: by
 
 
 def _refuse_known(bundle: TrustedBundle, member: OrgId, entity: KeyId, statement: EntityStatement) -> None:
-    delegations = targets_of(bundle).delegations
-    roles = {} if delegations is None or delegations.roles is None else delegations.roles
     owners: dict[str, str] = dict.fromkeys(root_of(bundle).keys, "a keyholder or the online signer")
-    for name, role in roles.items():
-        owners |= {key_id: name for key_id in role.keyids if key_id not in owners}
+    for name, keys in role_keys(targets_of(bundle)).items():
+        owners |= {key_id: name for key_id in keys if key_id not in owners}
     if entity in owners:
         raise ApplicationKeyKnown(organization=member, owner=owners[entity])
     for other in bundle.members.values():

@@ -13,7 +13,7 @@ from concordat_trust.bundle.life.application import Application
 from concordat_trust.bundle.life.change import Prepared
 from concordat_trust.bundle.life.founding import Founding
 from concordat_trust.bundle.life.self_test import Check
-from concordat_trust.bundle.life.state import keyholder_name, root_of, targets_of
+from concordat_trust.bundle.life.state import keyholder_name, role_keys, root_of, targets_of
 from concordat_trust.bundle.policy import MayAssert, MemberPolicy, NetworkPolicy, parse_network
 from concordat_trust.bundle.trusted import TrustedBundle
 from concordat_trust.bundle.tuf_api import Root, Signed, Targets
@@ -90,18 +90,12 @@ def _lifted(before: NetworkPolicy, after: NetworkPolicy, bundle: TrustedBundle) 
 
 
 def _organization_keys(before: Targets, after: Targets) -> Iterator[str]:
-    old, new = _role_keys(before), _role_keys(after)
+    old, new = role_keys(before), role_keys(after)
     for org in sorted(old.keys() & new.keys()):
         if old[org] != new[org] and org != SUSPENDED:
             yield f"~ the organization key of {org} is replaced"
             yield from (f"    - {key_id}" for key_id in sorted(old[org] - new[org]))
             yield from (f"    + {key_id} (compare it by voice)" for key_id in sorted(new[org] - old[org]))
-
-
-def _role_keys(targets: Targets) -> dict[str, frozenset[str]]:
-    delegations = targets.delegations
-    roles = {} if delegations is None or delegations.roles is None else delegations.roles
-    return {name: frozenset(role.keyids) for name, role in roles.items()}
 
 
 def _keyholders(before: Root, after: Root) -> Iterator[str]:

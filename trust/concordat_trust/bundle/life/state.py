@@ -25,6 +25,13 @@ def targets_of(bundle: TrustedBundle) -> Targets:
     return parse_metadata(data, Targets, role="targets", bytes_max=BYTES_MAX["targets"]).signed
 
 
+def role_keys(targets: Targets) -> Mapping[str, frozenset[KeyId]]:
+    """Return the key ids of every delegated role, by its name."""
+    delegations = targets.delegations
+    roles = {} if delegations is None or delegations.roles is None else delegations.roles
+    return {name: frozenset(role.keyids) for name, role in roles.items()}
+
+
 def keyholder_keys(bundle: TrustedBundle) -> Mapping[KeyId, Ed25519PublicKey]:
     """Return the public keys of those who sign root and targets, by key id."""
     root = root_of(bundle)
